@@ -1,0 +1,28 @@
+"""The exceptions a user may meet. Each message is one sentence or two: what was expected, what came, where, what to do next."""
+
+
+class HnnError(Exception):
+    """Base of every exception that this package raises on purpose."""
+
+
+class UserError(HnnError):
+    """The input cannot be used: a file, a value, a name or a shape. The command line answers with exit code 2."""
+
+
+class NotCertifiedError(HnnError):
+    """The solve ended without a certified solution; exit code 3. The uncertified `solution` is attached for inspection."""
+
+    def __init__(self, message, solution=None):
+        super().__init__(message)
+        self.solution = solution
+
+
+def look_up(table, name, kind):
+    """Return `table[name]`; a wrong name raises `UserError` listing the right ones from the same table.
+
+    Parameters: table (dict), name (str), kind (str): what the names stand for, as in "sampler".
+    """
+    try:
+        return table[name]
+    except (KeyError, TypeError):
+        raise UserError(f"unknown {kind} {name!r}; the {kind}s are: {', '.join(table)}") from None
