@@ -1,0 +1,7 @@
+"""Ranks, threads and the fixed tree that makes their number irrelevant to the answer.
+
+- `layout`: which rows belong to which global block, rank and tree node (pure arithmetic).
+- `communicator`: one rank or many behind the same few methods.
+- `threads`: how many threads a rank may use; BLAS itself is held to one.
+- `tree`: the reduction of one value a block to one value in all, bitwise the same on any number of ranks and threads.
+"""

@@ -1,0 +1,143 @@
+"""One rank or many behind the same few methods, so that everything above is written once.
+
+`SerialCommunicator` needs no MPI; `MPICommunicator` wraps a communicator of mpi4py. Only the command line names the world communicator.
+"""
+
+import os
+from contextlib import contextmanager
+from functools import cached_property
+
+import numpy as np
+
+from hnn_hpc.errors import HnnError, UserError
+
+
+class SerialCommunicator:
+    """The communicator of a program that runs alone."""
+
+    rank, size, is_root = 0, 1, True
+
+    def broadcast(self, value):
+        return value
+
+    def broadcast_array(self, array, shape):
+        return array
+
+    def all_gather(self, value):
+        return [value]
+
+    def barrier(self):
+        pass
+
+    def abort(self, code):
+        raise SystemExit(code)
+
+    @contextmanager
+    def together(self):
+        yield
+
+    @cached_property
+    def node_cores(self):
+        """(cores, ranks): the cores that the ranks of this node may use between them, and the number of those ranks."""
+        return len(available_cores()), 1
+
+
+class MPICommunicator:
+    """A communicator of mpi4py. Its collectives are collective here too: every rank calls them, in the same order."""
+
+    def __init__(self, comm):
+        self._comm = comm
+        self.rank, self.size = comm.Get_rank(), comm.Get_size()
+        self.is_root = self.rank == 0
+
+    def broadcast(self, value):
+        """Return root's value, anything that pickles, on every rank."""
+        return self._comm.bcast(value, root=0)
+
+    def broadcast_array(self, array, shape):
+        """Return root's float64 array, column-major and of a shape that all ranks know, on every rank; no copy, no pickle."""
+        array = array if self.is_root else np.empty(shape, order="F")
+        self._comm.Bcast(array, root=0)
+        return array
+
+    def all_gather(self, value):
+        """Return the list of every rank's value, in rank order, on every rank."""
+        return self._comm.allgather(value)
+
+    def send(self, array, destination):
+        """Send a contiguous float64 array to one rank, which calls `receive`."""
+        self._comm.Send(array, dest=destination)
+
+    def receive(self, like, source):
+        """Return the array that `source` sends; `like` is any array of its shape and memory order."""
+        array = np.empty_like(like)
+        self._comm.Recv(array, source=source)
+        return array
+
+    def exchange(self, outgoing):
+        """Return what every rank addressed to this one: `outgoing[rank]` is any picklable value, of any size."""
+        return self._comm.alltoall(outgoing)
+
+    def barrier(self):
+        self._comm.Barrier()
+
+    def abort(self, code):
+        """End every rank at once; for a failure that the other ranks cannot know of."""
+        self._comm.Abort(code)
+
+    @contextmanager
+    def together(self):
+        """Run a block that does not communicate; if it fails on any rank, it fails on all.
+
+        The first failing rank's message reaches everybody: as the same `UserError`, or, where it was no user's mistake, as `HnnError`
+        (the failing rank itself raises its original exception). One all-gather, on success too.
+        """
+        failure = None
+        try:
+            yield
+        except Exception as error:
+            failure = error
+        reports = self.all_gather(failure and (isinstance(failure, UserError), f"{type(failure).__name__}: {failure}", str(failure)))
+        first = next((rank for rank, report in enumerate(reports) if report), None)
+        if first is None:
+            return
+        if first == self.rank:
+            raise failure
+        is_users, tagged, message = reports[first]
+        raise UserError(message) if is_users else HnnError(f"rank {first} failed: {tagged}")
+
+    @cached_property
+    def node_cores(self):
+        """(cores, ranks): the cores that the ranks of this node may use between them, and the number of those ranks. Collective."""
+        from mpi4py import MPI
+
+        node = self._comm.Split_type(MPI.COMM_TYPE_SHARED)
+        cores = set().union(*node.allgather(available_cores()))
+        ranks = node.Get_size()
+        node.Free()
+        return len(cores), ranks
+
+
+def available_cores():
+    """Return the set of cores that this process may run on."""
+    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
+
+
+def as_communicator(comm):
+    """Return a communicator of this module for None (alone), one of mpi4py's, or one of our own."""
+    if comm is None:
+        return SerialCommunicator()
+    if isinstance(comm, SerialCommunicator | MPICommunicator):
+        return comm
+    if hasattr(comm, "Get_rank") and hasattr(comm, "allgather"):
+        return MPICommunicator(comm)
+    raise UserError(f"comm must be None or a communicator of mpi4py, such as MPI.COMM_WORLD; got {type(comm).__name__}")
+
+
+def world_communicator():
+    """Return the communicator of all ranks that were started together. Starts MPI; for the command line and tests only."""
+    try:
+        from mpi4py import MPI
+    except ImportError as error:
+        raise UserError(f"running on several ranks needs mpi4py ({error}): pip install 'hnn-hpc[mpi]'") from None
+    return MPICommunicator(MPI.COMM_WORLD) if MPI.COMM_WORLD.Get_size() > 1 else SerialCommunicator()
