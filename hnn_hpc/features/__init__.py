@@ -1,0 +1,32 @@
+"""The hidden layer, drawn from the data instead of trained.
+
+For phase-space points x in R^D and M features, with W (M, D), b (M,) and an activation sigma applied elementwise,
+
+    phi(x) = sigma(W x + b)                     (M,)      the features
+    H(x) = phi(x)·c + c0                                  the Hamiltonian: coefficients c (M,), constant c0
+    grad H(x) = Wᵀ (sigma'(W x + b) ∘ c)        (D,)      linear in c, which is why c is a least-squares solution
+
+W and b are drawn once, by a sampler, from a bounded pool of P samples, so drawing costs the same however many samples K there are. For a
+block of B samples the matrix of derivatives, S = sigma'(X Wᵀ + b) (B, M), is all that a solver needs: the rows of the system are the
+products S[k, m] W[m, d]. Its B M values are, after the factorization, the second most expensive thing the program computes.
+
+Where the features should bend is the samplers' question. Anchored features bend anywhere in the data's box, at a width that the user sets;
+SWIM and its relatives take position and width from pairs of samples; ELM ignores the data but for its limits.
+"""
+
+from hnn_hpc.features.activations import ACTIVATIONS, Activation
+from hnn_hpc.features.feature_map import FeatureMap
+from hnn_hpc.features.pool import HiddenLayer, Pool
+from hnn_hpc.features.samplers import SAMPLERS, Sampler, check_requirements, checked_bandwidth
+
+__all__ = [
+    "ACTIVATIONS",
+    "Activation",
+    "FeatureMap",
+    "HiddenLayer",
+    "Pool",
+    "SAMPLERS",
+    "Sampler",
+    "check_requirements",
+    "checked_bandwidth",
+]

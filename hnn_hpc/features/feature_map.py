@@ -1,0 +1,82 @@
+"""The hidden layer as a map from phase space to features: phi(x) = sigma(W x + b), its derivative, and sums over features."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hnn_hpc.features.activations import Activation
+
+# Values handled at a time: 256 kB, so that the passes of one evaluation (product, bias, activation) meet in the core's own cache.
+# A third faster than one pass after the other over the whole block, and the bound on memory for energies and gradients.
+CACHED_VALUES = 2**15
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureMap:
+    """phi(x) = sigma(W x + b), from R^D to R^M.
+
+    weights     -- W (M, D)
+    biases      -- b (M,)
+    activation  -- sigma
+    """
+
+    weights: np.ndarray
+    biases: np.ndarray
+    activation: Activation
+
+    @property
+    def count(self):
+        """M, how many features."""
+        return self.weights.shape[0]
+
+    @property
+    def dimension(self):
+        """D, how many coordinates."""
+        return self.weights.shape[1]
+
+    def values(self, x):
+        """phi(x) (..., M) for points x (..., D), all at once: as much memory as the result."""
+        z = np.asarray(x, dtype=float) @ self.weights.T
+        z += self.biases
+        return self.activation.value(z, out=z)
+
+    def derivative_transposed(self, x_block, out):
+        """Write Sᵀ = sigma'(W xᵀ + b) into out (M, B), C-contiguous, for points x_block (B, D); return out.
+
+        Features come first because then `out` is the column-major S that LAPACK wants. No temporary array is larger than x_block.
+        """
+        x_transposed = np.ascontiguousarray(x_block.T)
+        rows = max(1, CACHED_VALUES // max(1, len(x_block)))
+        for start in range(0, self.count, rows):
+            piece = slice(start, start + rows)
+            z = np.matmul(self.weights[piece], x_transposed, out=out[piece])
+            z += self.biases[piece, None]
+            self.activation.derivative(z, out=z)
+        return out
+
+    def energy(self, x, coefficients):
+        """H(x) = sigma(W x + b)·c, without the constant, (...) for points x (..., D) and coefficients c (M,)."""
+        points = np.asarray(x, dtype=float).reshape(-1, self.dimension)
+        result = np.empty(len(points))
+        for piece, z in self._pre_activations(points):
+            np.matmul(self.activation.value(z, out=z), coefficients, out=result[piece])
+        return result.reshape(np.shape(x)[:-1])
+
+    def energy_gradient(self, x, coefficients):
+        """grad H(x) = sigma'(W x + b) (c∘W), (..., D) for points x (..., D) and coefficients c (M,)."""
+        points = np.asarray(x, dtype=float).reshape(-1, self.dimension)
+        result = np.empty_like(points)
+        c_W = coefficients[:, None] * self.weights
+        for piece, z in self._pre_activations(points):
+            np.matmul(self.activation.derivative(z, out=z), c_W, out=result[piece])
+        return result.reshape(np.shape(x))
+
+    def _pre_activations(self, points):
+        """Yield (piece, z): slices of the points and z = x Wᵀ + b there, (at most CACHED_VALUES / M, M), in a buffer that is used again."""
+        rows = max(1, CACHED_VALUES // self.count)
+        buffer = np.empty((min(rows, len(points)), self.count))
+        for start in range(0, len(points), rows):
+            piece = slice(start, start + rows)
+            z = np.matmul(points[piece], self.weights.T, out=buffer[: len(points[piece])])
+            z += self.biases
+            yield piece, z

@@ -1,0 +1,98 @@
+"""The samplers of hidden features, by name. A sampler is a plain function
+
+    draw(pool, count, rng, *, activation, bandwidth) -> HiddenLayer
+
+pool        -- a `Pool` of P samples of dimension D
+count       -- M, how many features to draw
+rng         -- a numpy Generator in the same state on every rank: the layer is then the same on all of them, bit for bit
+activation  -- an `Activation`; pairs of points are placed by its step_scale and step_offset
+bandwidth   -- g, a number or one a coordinate; only anchored features use it
+
+This module holds the table and the samplers that take weights from a distribution; pairs.py those that take them from pairs of samples.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from hnn_hpc.errors import UserError, look_up
+from hnn_hpc.features.pairs import draw_gradient_swim, draw_swim, draw_uniform_swim
+from hnn_hpc.features.pool import HiddenLayer
+
+
+def draw_anchored(pool, count, rng, *, activation, bandwidth):
+    """Draw w = g∘z / h with z ~ N(0, 1)^D and b = -w·x_i with x_i a random sample, so that every hyperplane crosses the data.
+
+    h (D,) is half the width of the data's box and g the bandwidth, dimensionless: w·x changes by about g from the middle of the box to its
+    edge along one coordinate. Small g gives broad, nearly alike features: accurate where H is smooth, with condition numbers of 1e15 and
+    more. Where H varies faster along one coordinate than along another, each needs its own g. The idea is TransNet's (Zhang et al. 2023).
+    """
+    g = checked_bandwidth(bandwidth, pool.dimension)
+    weights = g * rng.standard_normal((count, pool.dimension)) / pool.half_widths
+    anchors = pool.points[rng.integers(len(pool.points), size=count)]
+    return HiddenLayer(weights, -np.einsum("md,md->m", weights, anchors), {"duplicates_left": 0})
+
+
+def draw_elm(pool, count, rng, *, activation, bandwidth=None):
+    """Draw w ~ N(0, 1)^D and b ~ U(lo, hi), lo and hi being the smallest and largest limit of any coordinate (arXiv 2411.17511)."""
+    weights = rng.standard_normal((count, pool.dimension))
+    return HiddenLayer(weights, rng.uniform(pool.lower.min(), pool.upper.max(), size=count), {"duplicates_left": 0})
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """How features are drawn, and from what.
+
+    draw           -- the function
+    requires       -- the members of the `Pool` it reads, besides the limits
+    energies_from  -- None: the energies are the data's. A sampler's name: they are those of a first fit with that sampler, so that data
+                      without energies will do, at the price of two fits
+    instead        -- what to use where the data do not have what it requires, for the error message
+    """
+
+    draw: Callable
+    requires: frozenset
+    energies_from: str | None = None
+    instead: str = ""
+
+
+SAMPLERS = {
+    "anchored": Sampler(draw_anchored, frozenset({"points"})),
+    "gradient-swim": Sampler(draw_gradient_swim, frozenset({"points", "gradients"}), instead="'uniform-swim'"),
+    "swim": Sampler(
+        draw_swim,
+        frozenset({"points", "energies"}),
+        instead="'gradient-swim', which needs only velocities, or 'approximate-swim', which fits twice",
+    ),
+    "uniform-swim": Sampler(draw_uniform_swim, frozenset({"points"})),
+    "approximate-swim": Sampler(draw_swim, frozenset({"points", "energies"}), energies_from="uniform-swim"),
+    "elm": Sampler(draw_elm, frozenset({"points"})),
+}
+
+
+def check_requirements(name, has_gradients, has_energies, location="the data"):
+    """Raise `UserError` unless the sampler `name` can draw from what `location` (a file, for the message) offers."""
+    sampler = look_up(SAMPLERS, name, "sampler")
+    offered = {"gradients": has_gradients, "energies": has_energies or sampler.energies_from is not None}
+    for quantity, word in [("gradients", "velocities"), ("energies", "energies")]:
+        if quantity in sampler.requires and not offered[quantity]:
+            raise UserError(f"the sampler {name!r} needs {word}, which {location} does not have; use {sampler.instead}")
+
+
+def checked_bandwidth(bandwidth, dimension=None):
+    """Return the bandwidth as a float array, () or (D,); `UserError` unless it is one positive number, or one for each coordinate.
+
+    dimension: D, or None where it is not known yet.
+    """
+    try:
+        g = np.asarray(bandwidth)
+    except ValueError:  # rows of different lengths
+        g = np.array(None)
+    if g.dtype.kind not in "iuf" or g.ndim > 1 or g.size == 0 or not np.all(np.isfinite(g) & (g > 0)):
+        raise UserError(f"bandwidth must be a positive number, or a list of one a coordinate, not {bandwidth!r}")
+    if g.ndim == 1 and dimension is not None and len(g) != dimension:
+        raise UserError(
+            f"bandwidth has {len(g)} values, but the samples have {dimension} coordinates; give one number, or one a coordinate"
+        )
+    return g.astype(float)
