@@ -1,0 +1,92 @@
+"""Samples that a program already holds as arrays, whole or spread over its ranks."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hnn_hpc.errors import UserError
+from hnn_hpc.samples.source import Samples
+
+
+@dataclass(frozen=True)
+class ArraySamples:
+    """The global rows [first, first + len(points)) of `count` samples, held in memory (a `SampleSource` for these rows)."""
+
+    points: np.ndarray
+    velocities: np.ndarray
+    energies: np.ndarray | None
+    count: int
+    first: int = 0
+    reference: tuple | None = None
+    location = "the arrays"
+
+    @property
+    def dimension(self):
+        return self.points.shape[1]
+
+    @property
+    def has_energies(self):
+        return self.energies is not None
+
+    @property
+    def description(self):
+        return {"source": "arrays"}
+
+    def read(self, start, stop):
+        """Return the `Samples` of the global rows [start, stop), which must be among those held here."""
+        assert self.first <= start <= stop <= self.first + len(self.points)
+        rows = slice(start - self.first, stop - self.first)
+        return Samples(self.points[rows], self.velocities[rows], None if self.energies is None else self.energies[rows])
+
+
+def check_arrays(points, velocities, energies=None):
+    """Return points (K, D), velocities (K, D), energies (K,) or None as C-contiguous float64; `UserError` for other shapes and types."""
+    points, velocities = _as_floats("points", points, 2), _as_floats("velocities", velocities, 2)
+    if points.shape[1] % 2 or not points.shape[1]:
+        raise UserError(f"points must have an even number of columns, q1..qn and p1..pn; got shape {points.shape}")
+    if points.shape != velocities.shape:
+        raise UserError(f"points and velocities must have the same shape (K, D); got {points.shape} and {velocities.shape}")
+    if energies is not None:
+        energies = _as_floats("energies", energies, 1)
+        if len(energies) != len(points):
+            raise UserError(f"energies must have one value a point; got {len(energies)} for {len(points)} points")
+    return points, velocities, energies
+
+
+def _as_floats(name, values, dimensions):
+    array = np.asarray(values)
+    if array.ndim != dimensions or array.dtype.kind not in "iuf":
+        shape = "(K, D)" if dimensions == 2 else "(K,)"
+        raise UserError(f"{name} must be an array of real numbers of shape {shape}; got shape {array.shape}, dtype {array.dtype}")
+    return np.ascontiguousarray(array, dtype=np.float64)
+
+
+def total_rows(points, energies, communicator):
+    """Return how many rows all ranks hold together; `UserError` where widths differ or only some ranks give energies. Collective."""
+    held = communicator.all_gather((points.shape, energies is not None))
+    if len({shape[1] for shape, _ in held}) > 1:
+        raise UserError(f"every rank must pass points of the same width D; the shapes by rank are {[shape for shape, _ in held]}")
+    if len({given for _, given in held}) > 1:
+        raise UserError(f"energies must be given on every rank or on none; given by rank: {[given for _, given in held]}")
+    return sum(shape[0] for shape, _ in held)
+
+
+def spread_rows(points, velocities, energies, layout, communicator, reference=None):
+    """Return `ArraySamples` with the rows that this rank owns in `layout`.
+
+    Each rank passes its own rows (K_rank, D), any number of them, zero too; the global order is rank after rank. One all-to-all moves
+    every row to the rank whose global blocks need it, so the fit does not depend on how the rows were spread before.
+    """
+    if communicator.size == 1:
+        return ArraySamples(points, velocities, energies, len(points), 0, reference)
+    held = np.concatenate([[0], np.cumsum(communicator.all_gather(len(points)))])
+    first = held[communicator.rank]
+
+    def rows_for(rank):
+        start, stop = layout.owned_rows(rank, communicator.size)
+        rows = slice(max(start - first, 0), max(stop - first, 0))
+        return points[rows], velocities[rows], None if energies is None else energies[rows]
+
+    parts = communicator.exchange([rows_for(rank) for rank in range(communicator.size)])
+    columns = [None if column[0] is None else np.concatenate(column) for column in zip(*parts, strict=True)]
+    return ArraySamples(*columns, int(held[-1]), layout.owned_rows(communicator.rank, communicator.size)[0], reference)

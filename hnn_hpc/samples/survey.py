@@ -1,0 +1,84 @@
+"""One pass over the samples before anything is computed: is every number finite, how far does each coordinate reach, and the pool.
+
+The pool is a bounded set of samples from all over the data, from which every rank draws the same hidden features.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hnn_hpc.errors import UserError
+from hnn_hpc.features import Pool
+from hnn_hpc.random_streams import random_stream
+from hnn_hpc.symplectic import gradient_from_vector_field
+
+SMALLEST_POOL = 32768
+SLICE_BYTES = 4 * 2**20
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What one rank saw: the limits (D,) of its rows and its rows of the pool."""
+
+    lower: np.ndarray
+    upper: np.ndarray
+    points: np.ndarray
+    velocities: np.ndarray
+    energies: np.ndarray | None
+
+
+def survey_samples(source, layout, communicator, features, seed):
+    """Return the `Pool`, the same on every rank. Collective; each rank reads the rows it owns in `layout` once, slice by slice.
+
+    The pool holds min(K, max(32768, 2 M)) samples: all of them, or one drawn from each of as many equal runs of rows.
+
+    Errors: `UserError` naming the row and coordinate of a NaN or infinite number, or the coordinate that is constant.
+    """
+    size = min(source.count, max(SMALLEST_POOL, 2 * features))
+    edges = np.arange(size + 1) * source.count // size
+    rows = edges[:-1] + (np.diff(edges) * random_stream(seed, "pool").random(size)).astype(np.int64)
+    with communicator.together():
+        part = _read_part(source, *layout.owned_rows(communicator.rank, communicator.size), rows)
+    parts = communicator.all_gather(part)
+    lower, upper = np.min([p.lower for p in parts], axis=0), np.max([p.upper for p in parts], axis=0)
+    for coordinate in np.flatnonzero(lower == upper):
+        raise UserError(
+            f"the coordinate {coordinate_name(coordinate, source.dimension)} of {source.location} is constant ({lower[coordinate]:g} "
+            f"in all {source.count} samples), so H cannot be learned along it; remove that degree of freedom or vary it"
+        )
+    points, velocities = np.concatenate([p.points for p in parts]), np.concatenate([p.velocities for p in parts])
+    energies = np.concatenate([p.energies for p in parts]) if source.has_energies else None
+    return Pool(points, gradient_from_vector_field(velocities), energies, lower, upper)
+
+
+def _read_part(source, start, stop, pool_rows):
+    step = max(1, SLICE_BYTES // (16 * source.dimension))
+    lower, upper = np.full(source.dimension, np.inf), np.full(source.dimension, -np.inf)
+    pieces = [source.read(start, start)]
+    for first in range(start, stop, step):
+        last = min(first + step, stop)
+        samples = read_finite(source, first, last)
+        lower, upper = np.minimum(lower, samples.points.min(axis=0)), np.maximum(upper, samples.points.max(axis=0))
+        chosen = pool_rows[np.searchsorted(pool_rows, first) : np.searchsorted(pool_rows, last)] - first
+        pieces.append([None if column is None else column[chosen] for column in samples])
+    columns = [None if column[0] is None else np.concatenate(column) for column in zip(*pieces, strict=True)]
+    return _Part(lower, upper, *columns)
+
+
+def read_finite(source, start, stop):
+    """Return the `Samples` of the rows [start, stop); `UserError` naming the row and coordinate of a NaN or infinite number."""
+    samples = source.read(start, stop)
+    for name, values in samples._asdict().items():
+        if values is None or np.isfinite(values).all():
+            continue
+        row, *coordinate = np.argwhere(~np.isfinite(values))[0]
+        where = f" ({coordinate_name(coordinate[0], source.dimension)})" if coordinate else ""
+        found = values[(row, *coordinate)]
+        raise UserError(f"{name} must be finite; row {start + row}{where} of {source.location} is {found}; remove or repair it")
+    return samples
+
+
+def coordinate_name(coordinate, dimension):
+    """Return the name of a column: q1 ... qn, p1 ... pn."""
+    dof = dimension // 2
+    return f"q{coordinate + 1}" if coordinate < dof else f"p{coordinate - dof + 1}"

@@ -1,0 +1,29 @@
+"""Samples and models as HDF5 files. Nothing else in the package imports h5py.
+
+Samples: K points x = (q1..qn, p1..pn) of D = 2n coordinates, or T trajectories of N steps each, then K = T N.
+
+    /points        (K, D)        /trajectories  (T, N, D)
+    /velocities    (K, D)        /velocities    (T, N, D)     dx/dt
+    /energies      (K,)          /energies      (T, N)        H(x), optional
+                                 /time_step     ()            between two steps of a trajectory, optional
+
+    Any real or integer type is read as float64. These datasets are enough; a file may say more by attributes of its root:
+    system, parameters, box, seed, units      where the samples come from; model and method, of simulated ones
+    reference_point (D,), reference_energy    x0 and H(x0), which fix the constant of H
+
+A model H(x) = coefficients . activation(weights x + biases) + constant, of M features:
+
+    /weights (M, D)   /biases (M,)   /coefficients (M,)   /constant ()   /domain (D, 2)    box of the training data, lower and upper
+    and the attributes activation (its name), constant_known, provenance (job, versions, seeds, certificate of the solve), and any other.
+
+Both kinds carry the attributes format_version (1), kind ("samples" or "model"), dof (n) and ordering ("q1..qn,p1..pn"). Text, numbers
+and arrays are attributes as they are, dictionaries are JSON text. Files are written beside their target and then renamed, so that a file
+under its final name is whole.
+"""
+
+from hnn_hpc.storage.atomic import check_writable, written_beside
+from hnn_hpc.storage.info import describe
+from hnn_hpc.storage.model_file import load_model_file, save_model_file
+from hnn_hpc.storage.samples import SampleFile, SampleFileWriter
+
+__all__ = ["SampleFile", "SampleFileWriter", "check_writable", "describe", "load_model_file", "save_model_file", "written_beside"]

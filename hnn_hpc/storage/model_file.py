@@ -1,0 +1,54 @@
+"""Model files: the arrays of a trained model and, as attributes, everything else."""
+
+import io
+
+import numpy as np
+
+from hnn_hpc.errors import UserError
+from hnn_hpc.storage.atomic import written_beside
+from hnn_hpc.storage.attributes import read_attributes
+from hnn_hpc.storage.schema import HEADER, check_phase_space, check_shape, checked_dataset, create_file, damage_reported, open_file
+
+LAYOUTS = {"weights": ("M", "D"), "biases": ("M",), "coefficients": ("M",), "constant": (), "domain": ("D", "2")}
+ATTRIBUTES = {"activation": str, "constant_known": bool, "provenance": dict}
+
+
+def save_model_file(path, arrays, attributes, force=False):
+    """Write a model file beside `path` and rename it.
+
+    Parameters: path, arrays (dict): weights (M, D), biases (M,), coefficients (M,), constant (float), domain (D, 2), attributes (dict):
+    those of ATTRIBUTES and any other that `write_attributes` takes, force (bool): replace a file. Errors: those of `written_beside`.
+    """
+    with written_beside(path, force) as temporary:
+        image = io.BytesIO()  # a model fits in memory, and HDF5 does not survive a disk that fills up
+        with create_file(image, "model", np.shape(arrays["weights"])[1], attributes) as file:
+            for name in LAYOUTS:
+                file[name] = np.asarray(arrays[name], dtype="<f8")
+        temporary.write_bytes(image.getvalue())
+
+
+def load_model_file(path):
+    """Return (arrays, attributes) as `save_model_file` got them: float64 arrays, the constant a float, lists for arrays in the attributes.
+
+    Raises `UserError` for whatever `schema.open_file` refuses, and where something is missing, does not fit together or is not finite.
+    """
+    with damage_reported(path), open_file(path, "model") as file:
+        sizes = dict(zip("MD", checked_dataset(file, "weights", LAYOUTS["weights"]).shape, strict=True)) | {"2": 2}
+        check_phase_space(file, "weights")
+        if not sizes["M"]:
+            raise UserError(f"{path}: /weights has shape {file['weights'].shape}, no feature at all; expected at least one")
+        for name, layout in LAYOUTS.items():
+            checked_dataset(file, name, layout)
+            check_shape(file, name, tuple(sizes[letter] for letter in layout), f"M = {sizes['M']} features of D = {sizes['D']} coordinates")
+        arrays = {name: np.asarray(file[name][()], dtype=np.float64) for name in LAYOUTS}
+        attributes = {name: value for name, value in read_attributes(file).items() if name not in HEADER}
+    for name, values in arrays.items():
+        if not np.isfinite(values).all():
+            where = f" in row {np.argwhere(~np.isfinite(values))[0][0]}" if values.ndim else ""
+            raise UserError(f"{path}: /{name} holds NaN or infinity{where}; expected finite numbers: train the model again")
+    for name, kind in ATTRIBUTES.items():
+        if not isinstance(attributes.get(name), kind):
+            raise UserError(f"{path}: the attribute {name} is {attributes.get(name)!r}; expected a {kind.__name__}: train the model again")
+    if (arrays["domain"][:, 0] > arrays["domain"][:, 1]).any():
+        raise UserError(f"{path}: /domain has a lower limit above the upper one; expected rows of lower, upper")
+    return arrays | {"constant": float(arrays["constant"])}, attributes

@@ -1,0 +1,151 @@
+"""Model files: what is saved is loaded, and whatever is no whole model is refused."""
+
+import h5py
+import numpy as np
+import pytest
+
+from hnn_hpc.errors import UserError
+from hnn_hpc.storage import load_model_file, save_model_file
+
+PROVENANCE = {"job": {"features": {"count": 7}}, "seed": 2**100, "certificate": {"relative_residual": 1e-12, "stop_reason": "converged"}}
+ATTRIBUTES = {"activation": "tanh", "constant_known": True, "provenance": PROVENANCE, "note": "any other"}
+
+
+@pytest.fixture
+def arrays(seed):
+    random = np.random.default_rng(seed)
+    shapes = {"weights": (7, 4), "biases": 7, "coefficients": 7}
+    return {name: random.normal(size=shape) for name, shape in shapes.items()} | {"constant": 0.1, "domain": np.tile([-1.0, 2.0], (4, 1))}
+
+
+def test_round_trip(tmp_path, arrays):
+    path = tmp_path / "model.h5"
+    save_model_file(path, arrays, ATTRIBUTES)
+    loaded, attributes = load_model_file(path)
+    assert loaded.keys() == arrays.keys() and attributes == ATTRIBUTES
+    for name, expected in arrays.items():
+        np.testing.assert_array_equal(loaded[name], expected)
+    assert type(loaded["constant"]) is float
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_same_model_gives_the_same_bytes(tmp_path, arrays):
+    for name in ("a.h5", "b.h5"):
+        save_model_file(tmp_path / name, arrays, ATTRIBUTES)
+    assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
+
+
+def test_layout_and_header(tmp_path, arrays):
+    save_model_file(tmp_path / "model.h5", arrays, ATTRIBUTES)
+    with h5py.File(tmp_path / "model.h5") as file:
+        assert {name: dataset.shape for name, dataset in file.items()} == {
+            "weights": (7, 4),
+            "biases": (7,),
+            "coefficients": (7,),
+            "constant": (),
+            "domain": (4, 2),
+        }
+        assert file.attrs["format_version"] == 1 and file.attrs["dof"] == 2
+        assert (file.attrs["kind"], file.attrs["ordering"]) == (b"model", b"q1..qn,p1..pn")
+
+
+def test_existing_file(tmp_path, arrays):
+    path = tmp_path / "model.h5"
+    save_model_file(path, arrays, ATTRIBUTES)
+    with pytest.raises(UserError, match="exists; pass --force"):
+        save_model_file(path, arrays, ATTRIBUTES)
+    save_model_file(path, arrays | {"constant": 0.2}, ATTRIBUTES, force=True)
+    assert load_model_file(path)[0]["constant"] == 0.2
+
+
+def test_a_failure_leaves_the_old_file(tmp_path, arrays):
+    path = tmp_path / "model.h5"
+    save_model_file(path, arrays, ATTRIBUTES)
+    before = path.read_bytes()
+    with pytest.raises(TypeError):
+        save_model_file(path, arrays, ATTRIBUTES | {"unfit for JSON": {"a": object()}}, force=True)
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk(tmp_path, arrays, full_disk):
+    error = pytest.raises(UserError, match=r"model\.h5: File too large; nothing was written")
+    with error, full_disk() as limit_to:
+        limit_to(1000)
+        save_model_file(tmp_path / "model.h5", arrays, ATTRIBUTES)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_large_provenance(tmp_path, arrays):
+    large = ATTRIBUTES | {"provenance": {"job": "x" * 2**20, "seconds": list(range(2**16))}}
+    save_model_file(tmp_path / "model.h5", arrays, large)
+    assert load_model_file(tmp_path / "model.h5")[1] == large
+
+
+def put(name, values):
+    def change(file):
+        if name in file:
+            del file[name]
+        if values is not None:
+            file[name] = values
+
+    return change
+
+
+def attribute(name, value):
+    def change(file):
+        del file.attrs[name]
+        if value is not None:
+            file.attrs[name] = value
+
+    return change
+
+
+BAD_MODELS = {
+    "no weights": (put("weights", None), "no dataset /weights"),
+    "flat weights": (put("weights", np.ones(7)), "/weights has shape (7,); expected /weights of shape (M, D)"),
+    "odd weights": (put("weights", np.ones((7, 3))), "/weights has 3 columns"),
+    "no features": (put("weights", np.ones((0, 4))), "no feature at all"),
+    "weights in words": (put("weights", np.full((7, 4), b"1")), "/weights is of type |S1"),
+    "no biases": (put("biases", None), "no dataset /biases"),
+    "too few biases": (put("biases", np.ones(6)), "/biases has shape (6,); expected (7,), M = 7 features of D = 4 coordinates"),
+    "too many coefficients": (put("coefficients", np.ones(8)), "/coefficients has shape (8,); expected (7,)"),
+    "several constants": (put("constant", np.ones(1)), "/constant has shape (1,); expected /constant of shape ()"),
+    "no constant": (put("constant", None), "no dataset /constant"),
+    "domain of two": (put("domain", np.ones((2, 2))), "/domain has shape (2, 2); expected (4, 2)"),
+    "domain on its side": (put("domain", np.ones((2, 4))), "/domain has shape (2, 4); expected (4, 2)"),
+    "domain upside down": (put("domain", np.tile([1.0, -1.0], (4, 1))), "lower limit above the upper one"),
+    "NaN": (put("coefficients", np.array([0.0] * 5 + [np.nan, 1.0])), "/coefficients holds NaN or infinity in row 5"),
+    "infinite constant": (put("constant", np.inf), "/constant holds NaN or infinity; expected finite numbers"),
+    "no activation": (attribute("activation", None), "the attribute activation is None; expected a str"),
+    "activation as a number": (attribute("activation", 3), "the attribute activation is 3"),
+    "no provenance": (attribute("provenance", None), "the attribute provenance is None; expected a dict"),
+    "constant half known": (attribute("constant_known", 0.5), "the attribute constant_known is 0.5; expected a bool"),
+    "ordering": (attribute("ordering", "p1..pn,q1..qn"), "the attribute ordering is 'p1..pn,q1..qn'"),
+    "dof": (attribute("dof", 1), "the attribute dof is 1; expected 2"),
+    "newer": (attribute("format_version", 2), "format version 2, and this program reads versions up to 1"),
+    "samples": (attribute("kind", "samples"), "holds samples (`hnn-hpc generate` writes them); expected an HDF5 file with a model"),
+    "no kind": (attribute("kind", None), "is not a model file of this program; expected an HDF5 file with a model"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_MODELS)
+def test_bad_models(tmp_path, arrays, case):
+    change, words = BAD_MODELS[case]
+    path = tmp_path / "bad.h5"
+    save_model_file(path, arrays, ATTRIBUTES)
+    with h5py.File(path, "a") as file:
+        change(file)
+    with pytest.raises(UserError) as caught:
+        load_model_file(path)
+    message = str(caught.value)
+    assert words in message and str(path) in message and "\n" not in message
+
+
+def test_truncated_at_any_length(tmp_path, arrays):
+    save_model_file(tmp_path / "model.h5", arrays, ATTRIBUTES)
+    whole = (tmp_path / "model.h5").read_bytes()
+    for length in range(0, len(whole), 61):
+        path = tmp_path / f"cut_at_{length}.h5"
+        path.write_bytes(whole[:length])
+        with pytest.raises(UserError, match=f"{path} is (truncated or damaged|not an HDF5 file)"):
+            load_model_file(path)

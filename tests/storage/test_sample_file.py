@@ -1,0 +1,384 @@
+"""Sample files: what is written is read, in any slices, and whatever cannot be used is refused with the file and the reason."""
+
+import itertools
+import multiprocessing
+import os
+import pickle
+import subprocess
+import sys
+import tracemalloc
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+
+import h5py
+import numpy as np
+import pytest
+
+from hnn_hpc.errors import UserError
+from hnn_hpc.samples import Samples
+from hnn_hpc.storage import SampleFile, SampleFileWriter
+from hnn_hpc.storage.schema import ORDERING
+
+ATTRIBUTES = {"system": "henon-heiles", "parameters": {"alpha": 0.7}, "seed": 3, "units": "dimensionless"}
+SHAPES = [(60, 4), (12, 5, 4), (5, 12, 4), (1, 60, 4), (60, 1, 4)]
+
+
+def write(path, samples, shape=(60, 4), **options):
+    with SampleFileWriter(path, shape, energies=samples.energies is not None, **options) as file:
+        file.write(0, samples)
+    return path
+
+
+def same(part, whole, rows=slice(None)):
+    for found, expected in zip(part, whole, strict=True):
+        np.testing.assert_array_equal(found, None if expected is None else expected[rows])
+        assert found is None or (found.dtype == np.float64 and found.flags.c_contiguous)
+    return True
+
+
+def test_round_trip(tmp_path, samples):
+    attributes = ATTRIBUTES | {"reference_point": np.arange(4) / 3, "reference_energy": 0.1}
+    source = SampleFile(write(tmp_path / "samples.h5", samples, attributes=attributes))
+    assert (source.count, source.dimension, source.has_energies) == (60, 4, True)
+    assert source.location == str(tmp_path / "samples.h5")
+    assert source.description == {"file": source.location} | ATTRIBUTES
+    np.testing.assert_array_equal(source.reference[0], np.arange(4) / 3)
+    assert source.reference[1] == 0.1
+    assert same(source.read(0, 60), samples)
+
+
+def test_samples_without_energies_or_reference(tmp_path, samples):
+    source = SampleFile(write(tmp_path / "samples.h5", samples._replace(energies=None)))
+    assert source.has_energies is False and source.reference is None
+    assert same(source.read(0, 60), samples._replace(energies=None))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_slice_equals_that_of_the_whole(tmp_path, samples, shape):
+    source = SampleFile(write(tmp_path / "samples.h5", samples, shape))
+    edges = [0, 1, 4, 5, 6, 10, 12, 13, 24, 47, 48, 59, 60]  # the ends of trajectories of 5 and of 12 steps, and beside them
+    for start, stop in itertools.combinations_with_replacement(edges, 2):
+        assert same(source.read(start, stop), samples, slice(start, stop))
+
+
+@pytest.mark.parametrize("start, stop", [(-1, 3), (3, 2), (0, 61)])
+def test_rows_that_are_not_there(tmp_path, samples, start, stop):
+    with pytest.raises(IndexError, match=r"samples\.h5, which has 60"):
+        SampleFile(write(tmp_path / "samples.h5", samples)).read(start, stop)
+
+
+def test_a_relative_path_survives_a_change_of_directory(tmp_path, samples, monkeypatch):
+    write(tmp_path / "samples.h5", samples)
+    monkeypatch.chdir(tmp_path)
+    source = SampleFile("samples.h5")
+    monkeypatch.chdir("/")
+    assert same(pickle.loads(pickle.dumps(source)).read(0, 60), samples)
+
+
+def test_pieces_in_any_order_and_the_same_bytes(tmp_path, samples):
+    whole = write(tmp_path / "whole.h5", samples, attributes=ATTRIBUTES)
+    with SampleFileWriter(tmp_path / "pieces.h5", (60, 4), attributes=ATTRIBUTES) as file:
+        for start, stop in [(40, 60), (0, 0), (0, 40)]:
+            file.write(start, Samples(*(np.asfortranarray(part[start:stop]) for part in samples)))
+    assert (tmp_path / "pieces.h5").read_bytes() == whole.read_bytes()
+
+
+def test_trajectories(tmp_path, samples):
+    points, velocities, energies = samples.points.reshape(12, 5, 4), samples.velocities.reshape(12, 5, 4), samples.energies.reshape(12, 5)
+    path = tmp_path / "trajectories.h5"
+    with SampleFileWriter(path, (12, 5, 4), time_step=0.25) as file:
+        for rows in (slice(7, 12), slice(0, 7)):
+            file.write_trajectories(rows.start, points[rows], velocities[rows], energies[rows])
+    with h5py.File(path) as file:
+        np.testing.assert_array_equal(file["trajectories"], points)
+        assert file["time_step"][()] == 0.25
+        assert file["trajectories"].chunks is None and file["trajectories"].compression is None
+    assert same(SampleFile(path).read(0, 60), samples)
+
+
+def test_what_does_not_fit_is_not_written(tmp_path, samples):
+    points, velocities, energies = samples
+    misfits = [
+        (1, samples),
+        (-1, samples),
+        (0, Samples(points, velocities[:59], energies)),
+        (0, Samples(points[:, :2], velocities, energies)),
+        (0, Samples(points, velocities)),
+        (0, Samples(points[:1], velocities[:1])),
+    ]
+    for start, misfit in misfits:
+        with pytest.raises(ValueError, match="do not fit"), SampleFileWriter(tmp_path / "samples.h5", (60, 4)) as file:
+            file.write(start, misfit)
+    with pytest.raises(ValueError, match="do not fit"), SampleFileWriter(tmp_path / "samples.h5", (5, 12, 4)) as file:
+        file.write_trajectories(0, *(part.reshape(12, 5, -1) for part in samples))
+    with (
+        pytest.raises(ValueError, match=r"1 rows of .*samples\.h5 were not written"),
+        SampleFileWriter(tmp_path / "samples.h5", (61, 4)) as file,
+    ):
+        file.write(0, samples)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failure_half_way_leaves_the_old_file(tmp_path, samples):
+    path = write(tmp_path / "samples.h5", samples)
+    before = path.read_bytes()
+    with pytest.raises(KeyboardInterrupt), SampleFileWriter(path, (60, 4), force=True) as file:
+        file.write(0, Samples(*(part[:30] for part in samples)))
+        raise KeyboardInterrupt
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_half_way(tmp_path, samples, full_disk):
+    error = pytest.raises(UserError, match=r"samples\.h5: File too large; nothing was written")
+    with error, full_disk() as limit_to, SampleFileWriter(tmp_path / "samples.h5", (60, 4)) as file:
+        limit_to(4000)  # of the 4320 bytes of the rows alone
+        file.write(0, samples)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_existing_file_and_too_little_space(tmp_path, samples):
+    path = write(tmp_path / "samples.h5", samples)
+    with pytest.raises(UserError, match="exists; pass --force"), SampleFileWriter(path, (60, 4)):
+        pytest.fail("asked to write")
+    # 2^54 rows of 9 numbers of 8 bytes
+    with pytest.raises(UserError, match=f"{72 * 2**54:,} bytes"), SampleFileWriter(tmp_path / "vast.h5", (2**54, 4)):
+        pytest.fail("asked to write")
+
+
+# Files of other programs
+
+
+@pytest.mark.parametrize("dtype", ["<f8", ">f8", "f4", "f2", "i8", "u1", ">i2"])
+@pytest.mark.parametrize("shape", SHAPES[:2])
+def test_foreign_files_of_any_real_type(tmp_path, samples, dtype, shape):
+    whole = Samples(*(np.abs(10 * part).astype(dtype) for part in samples))
+    with h5py.File(tmp_path / "foreign.h5", "w") as file:
+        name = "points" if len(shape) == 2 else "trajectories"
+        file.create_dataset(name, data=whole.points.reshape(shape), chunks=True, compression="gzip")
+        file["velocities"] = whole.velocities.reshape(shape)
+        file["energies"] = whole.energies.reshape(shape[:-1])
+    source = SampleFile(tmp_path / "foreign.h5")
+    assert same(source.read(3, 58), [part.astype(np.float64) for part in whole], slice(3, 58))
+    assert source.description == {"file": str(tmp_path / "foreign.h5")} and source.reference is None
+
+
+def test_attributes_of_others_do_not_matter(tmp_path, samples):
+    with h5py.File(tmp_path / "foreign.h5", "w") as file:
+        file["points"], file["velocities"] = samples.points, samples.velocities
+        file["unrelated"] = "text"
+        file.attrs["format_version"] = "7.2 beta"
+        file.attrs["ordering"] = "q1..qn, p1..pn"
+        file.attrs["link"] = file.ref
+    assert same(SampleFile(tmp_path / "foreign.h5").read(0, 60), samples._replace(energies=None))
+
+
+def foreign(**datasets):
+    """A function that fills a file with good points and velocities, replaced or (None) left out as said."""
+
+    def fill(file, samples):
+        for name, values in ({"points": samples.points, "velocities": samples.velocities} | datasets).items():
+            if isinstance(values, dict):
+                file.create_group(name)
+            elif values is not None:
+                file[name] = values
+
+    return fill
+
+
+def ours(**attributes):
+    def fill(file, samples):
+        foreign()(file, samples)
+        file.attrs.update({"format_version": 1, "kind": "samples", "dof": 2, "ordering": ORDERING} | attributes)
+
+    return fill
+
+
+TWELVE = np.zeros((12, 5, 4))
+BAD_FILES = {
+    "no points": (foreign(points=None), "no dataset /points; expected /points of shape (K, D), but the file holds /velocities"),
+    "no velocities": (foreign(velocities=None), "no dataset /velocities"),
+    "nothing": (foreign(points=None, velocities=None), "the file holds nothing"),
+    "group": (foreign(points={}), "/points is a group, not a dataset"),
+    "dangling link": (foreign(points=h5py.SoftLink("/gone")), "truncated or damaged"),
+    "link to a missing file": (foreign(points=h5py.ExternalLink("gone.h5", "/points")), "truncated or damaged"),
+    "one dimension": (foreign(points=np.zeros(60)), "/points has shape (60,); expected /points of shape (K, D)"),
+    "three dimensions": (foreign(velocities=TWELVE), "/velocities has shape (12, 5, 4); expected /velocities of shape (K, D)"),
+    "scalar": (foreign(points=1.0), "/points has shape ()"),
+    "null": (foreign(points=h5py.Empty("f8")), "/points has shape None"),
+    "complex": (foreign(points=np.zeros((60, 4), complex)), "/points is of type complex128"),
+    "booleans": (foreign(points=np.zeros((60, 4), bool)), "/points is of type bool"),
+    "text": (foreign(points=np.full((60, 4), b"1.0")), "/points is of type |S3"),
+    "compound": (foreign(points=np.zeros((60, 4), [("q", "f8")])), "/points is of type [('q', '<f8')]"),
+    "odd dimension": (foreign(points=np.zeros((60, 3))), "/points has 3 columns; expected an even number"),
+    "no columns": (foreign(points=np.zeros((60, 0))), "/points has 0 columns"),
+    "lengths": (foreign(velocities=np.zeros((59, 4))), "/velocities has shape (59, 4); expected (60, 4), that of /points"),
+    "widths": (foreign(velocities=np.zeros((60, 2))), "/velocities has shape (60, 2); expected (60, 4)"),
+    "energies": (foreign(energies=np.zeros((61,))), "/energies has shape (61,); expected (60,), one energy a point"),
+    "columns of energies": (foreign(energies=np.zeros((60, 1))), "/energies has shape (60, 1); expected /energies of shape (K)"),
+    "no samples": (foreign(points=np.zeros((0, 4)), velocities=np.zeros((0, 4))), "no sample at all; expected at least one"),
+    "points and trajectories": (foreign(trajectories=TWELVE), "both /points and /trajectories"),
+    "trajectories alone": (foreign(points=None, velocities=None, trajectories=TWELVE), "`hnn-hpc generate --trajectories` writes both"),
+    "trajectories and flat velocities": (foreign(points=None, trajectories=TWELVE), "expected /velocities of shape (T, N, D)"),
+    "no steps": (foreign(points=None, trajectories=np.zeros((12, 0, 4)), velocities=np.zeros((12, 0, 4))), "no sample at all"),
+    "time step": (foreign(points=None, trajectories=TWELVE, velocities=TWELVE, time_step=-1.0), "/time_step is -1.0"),
+    "endless time step": (foreign(points=None, trajectories=TWELVE, velocities=TWELVE, time_step=np.nan), "/time_step is nan"),
+    "ordering": (ours(ordering="q1,p1..qn,pn"), "the attribute ordering is 'q1,p1..qn,pn'; expected 'q1..qn,p1..pn'"),
+    "dof": (ours(dof=4), "the attribute dof is 4; expected 2"),
+    "dof as text": (ours(dof="2"), "the attribute dof is '2'"),
+    "newer version": (ours(format_version=7), "format version 7, and this program reads versions up to 1"),
+    "version zero": (ours(format_version=0), "format version 0; expected"),
+    "version in words": (ours(format_version="one"), "format version 'one'"),
+    "model": (ours(kind="model"), "holds a model (`hnn-hpc fit` writes it); expected an HDF5 file with samples (`hnn-hpc generate`"),
+    "other kind": (ours(kind="checkpoint"), "holds 'checkpoint'"),
+    "no kind": (ours(kind=[1, 2]), "holds [1, 2]"),
+    "reference point alone": (ours(reference_point=np.zeros(4)), "reference_point (4 finite numbers) and reference_energy"),
+    "reference energy alone": (ours(reference_energy=1.0), "got None and 1.0"),
+    "width of reference": (ours(reference_point=np.zeros(2), reference_energy=1.0), "got [0.0, 0.0] and 1.0"),
+    "reference energies": (ours(reference_point=np.zeros(4), reference_energy=[1.0]), "and [1.0]"),
+    "reference in words": (ours(reference_point="origin", reference_energy=1.0), "got 'origin'"),
+    "infinite reference": (ours(reference_point=np.zeros(4), reference_energy=np.inf), "and inf"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_FILES)
+def test_bad_files(tmp_path, samples, case):
+    fill, words = BAD_FILES[case]
+    path = tmp_path / "bad.h5"
+    with h5py.File(path, "w") as file:
+        fill(file, samples)
+    with pytest.raises(UserError) as caught:
+        SampleFile(path)
+    message = str(caught.value)
+    assert words in message and str(path) in message and "\n" not in message
+
+
+def test_no_file_no_hdf5(tmp_path):
+    (tmp_path / "text.h5").write_text("points")
+    (tmp_path / "empty.h5").touch()
+    cases = {"none.h5": "does not exist", "": "is a directory", "text.h5": r"is not an HDF5 file \(6 bytes\)", "empty.h5": r"\(0 bytes\)"}
+    cases |= {"text.h5/below.h5": "Not a directory", "a\0b": "null byte"}
+    for name, words in cases.items():
+        with pytest.raises(UserError, match=f"{words}.*; expected an HDF5 file with samples") as caught:
+            SampleFile(tmp_path / name)
+        assert repr(str(tmp_path / name))[1:-1] in str(caught.value)
+    with pytest.raises(UserError, match="/dev/null is not a regular file"):
+        SampleFile("/dev/null")
+
+
+def test_a_file_that_may_not_be_read(tmp_path, samples):
+    path = write(tmp_path / "samples.h5", samples)
+    path.chmod(0)
+    user = os.geteuid()
+    try:
+        if user == 0:  # root may read everything, so be somebody else
+            os.seteuid(65534)
+        with pytest.raises(UserError, match=r"cannot read '.*samples\.h5': Permission denied; expected .*, readable"):
+            SampleFile(path)
+    finally:
+        os.seteuid(user)
+
+
+@pytest.mark.parametrize("shape", SHAPES[:2])
+def test_truncated_at_any_length(tmp_path, samples, shape):
+    whole = write(tmp_path / "samples.h5", samples, shape, attributes=ATTRIBUTES).read_bytes()
+    for length in [*range(1, 120), *range(120, len(whole), 211), len(whole) - 1]:
+        path = tmp_path / f"cut_at_{length}.h5"  # HDF5 takes a file it has open for the same one
+        path.write_bytes(whole[:length])
+        with pytest.raises(UserError, match=f"{path} is (truncated or damaged; copy or write it again|not an HDF5 file)"):
+            SampleFile(path)
+
+
+def test_a_lost_structure_is_noticed(tmp_path, samples):
+    """A copy of the right length whose tail never arrived, as parallel copies leave behind; data that are lost cannot be noticed."""
+    whole = write(tmp_path / "samples.h5", samples, attributes=ATTRIBUTES).read_bytes()
+    refused = 0
+    for length in range(8, len(whole), 211):
+        path = tmp_path / f"arrived_up_to_{length}.h5"
+        path.write_bytes(whole[:length] + bytes(len(whole) - length))
+        try:
+            SampleFile(path).read(0, 60)
+        except UserError as error:
+            assert f"{path} is truncated or damaged" in str(error)
+            refused += 1
+    assert refused > 0
+
+
+def test_damage_found_while_reading(tmp_path, samples):
+    path = tmp_path / "packed.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("points", data=samples.points, chunks=(60, 4), compression="gzip", fletcher32=True)
+        file["velocities"] = samples.velocities
+        start = file["points"].id.get_chunk_info(0).byte_offset
+    with open(path, "r+b") as stream:
+        stream.seek(start + 100)
+        stream.write(bytes(100))
+    source = SampleFile(path)
+    with pytest.raises(UserError, match=r"packed\.h5 is truncated or damaged"):
+        source.read(0, 60)
+
+
+# Many readers
+
+
+def test_two_processes_and_the_first_one_read_one_file(tmp_path, samples):
+    source = SampleFile(write(tmp_path / "samples.h5", samples))
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
+        pieces = [pool.submit(source.read, start, start + 6) for start in range(0, 60, 6)]
+        for number, piece in enumerate(pieces):
+            assert same(piece.result(), source.read(6 * number, 6 * number + 6))
+
+
+def test_threads_share_a_source(tmp_path, samples):
+    source = pickle.loads(pickle.dumps(SampleFile(write(tmp_path / "samples.h5", samples, (12, 5, 4)))))
+    with ThreadPoolExecutor(8) as pool:
+        for start, piece in enumerate(pool.map(source.read, range(50), range(10, 60))):
+            assert same(piece, samples, slice(start, start + 10))
+
+
+def test_a_file_that_this_process_has_open(tmp_path, samples):
+    path = write(tmp_path / "samples.h5", samples)
+    for locking in (False, "best-effort"):
+        with h5py.File(path, "r", locking=locking):
+            assert same(SampleFile(path).read(0, 60), samples)
+
+
+def test_a_file_that_is_being_written(tmp_path, samples):
+    path = write(tmp_path / "samples.h5", samples)
+    script = "import h5py, sys; file = h5py.File(sys.argv[1], 'a'); print(flush=True); sys.stdin.read()"
+    with subprocess.Popen([sys.executable, "-c", script, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as writer:
+        writer.stdout.readline()
+        with pytest.raises(UserError, match=r"samples\.h5 is being written by another program"):
+            SampleFile(path)
+        writer.stdin.close()
+    assert same(SampleFile(path).read(0, 60), samples)
+
+
+def test_a_file_system_without_locks(tmp_path, samples, monkeypatch):
+    path = write(tmp_path / "samples.h5", samples)
+    open_file = h5py.File
+
+    def refuse_locks(path, mode, locking):
+        if locking:
+            raise OSError("unable to lock file, errno = 37, error message = 'No locks available'")
+        return open_file(path, mode, locking=locking)
+
+    monkeypatch.setattr(h5py, "File", refuse_locks)
+    assert same(SampleFile(path).read(0, 60), samples)
+
+
+@pytest.mark.parametrize("shape", [(3_000_000, 4), (1, 3_000_000, 4), (3_000, 1_000, 4)])
+def test_memory_does_not_grow_with_the_file(tmp_path, shape):
+    path = tmp_path / "large.h5"
+    with h5py.File(path, "w") as file:
+        for name in ("points" if len(shape) == 2 else "trajectories", "velocities"):
+            dataset = file.create_dataset(name, shape, dtype="f8")
+            dataset[(-1,) * len(shape)] = 1.0  # a file with holes, which takes no space on the disk
+    assert path.stat().st_size > 190e6
+    tracemalloc.start()
+    try:
+        rows = SampleFile(path).read(1_500_300, 1_502_400)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    # The slice itself has 134 kB; a tenth of the file would be 19 MB.
+    assert rows.points.shape == (2_100, 4) and peak < 1e6
