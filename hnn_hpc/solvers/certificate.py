@@ -1,0 +1,65 @@
+"""What is known of an answer w once it is there: its true residual, recomputed from A, and its backward error.
+
+Overbars mean columns scaled to norm 1: Ā = A diag(1/s), w̄ = s∘w, and R̄ the triangle of Ā; so ‖Ā‖_F = sqrt(M).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.linalg import solve_triangular
+
+from hnn_hpc.parallel.tree import tree_reduce
+from hnn_hpc.solvers.triangle import combine
+
+# A backward stable solve leaves a few units of round-off times a slow function of M: this is far above, and far below any data's noise.
+LARGEST_BACKWARD_ERROR = 1e-13
+
+
+class Residual(NamedTuple):
+    """r = f - A w of an answer: ‖r‖, ‖f‖ and Aᵀr (M,)."""
+
+    r_norm: float
+    f_norm: float
+    At_r: np.ndarray
+
+
+class Certificate(NamedTuple):
+    """relative_residual ‖r‖/‖f‖, normal_residual ‖Āᵀr‖/(‖Ā‖_F ‖r‖), backward_error; each 0 where r = 0."""
+
+    relative_residual: float
+    normal_residual: float
+    backward_error: float
+
+
+def true_residual(operator, coefficients, layout, communicator, threads=1, on_leaf=None):
+    """Return the `Residual` on rank 0, None on the others, from one pass over the samples and the fixed tree. Collective."""
+
+    def leaf(block):
+        r, At_r, f = operator.residual(*layout.bounds(block), coefficients)
+        return np.concatenate([[np.vdot(r, r), np.vdot(f, f)], At_r])
+
+    sums = tree_reduce(communicator, layout, leaf, np.add, threads, on_leaf)
+    return Residual(*np.sqrt(sums[:2]).tolist(), sums[2:]) if communicator.is_root else None
+
+
+def certificate_of(coefficients, residual, factor):
+    """Return the `Certificate` of w (M,) from its `Residual` and the `TriangleFactor` of A."""
+    r_norm, f_norm, At_r = residual
+    if r_norm == 0:
+        return Certificate(0.0, 0.0, 0.0)
+    A_norm, g = np.sqrt(len(At_r)), At_r / factor.column_norms
+    change = smallest_backward_change(coefficients * factor.column_norms, r_norm, g, factor.scaled)
+    return Certificate(r_norm / f_norm, float(np.linalg.norm(g) / (A_norm * r_norm)), float(change / A_norm))
+
+
+def smallest_backward_change(w, r_norm, g, R):
+    """Estimate min ‖E‖_F such that w̄ is an exact least-squares solution with Ā + E in place of Ā, within a small factor.
+
+    ‖(R̄ᵀR̄ + η² I)^(-1/2) g‖ / ‖w̄‖ with η = ‖r‖/‖w̄‖ and g = Āᵀr (Karlson & Waldén, BIT 37, 1997; Grcar, Saunders, Su, Estimates of
+    optimal backward perturbations for linear least squares problems, 2007). The square root is the triangle of [R̄; η I].
+    """
+    w_norm = np.linalg.norm(w)
+    if w_norm == 0:
+        return np.linalg.norm(g) / r_norm
+    root = combine(R.copy(order="F"), np.asfortranarray(np.diag(np.full(len(w), r_norm / w_norm))))
+    return np.linalg.norm(solve_triangular(root, g, trans="T", check_finite=False)) / w_norm

@@ -1,0 +1,45 @@
+"""QR of the gradient feature matrix A = S ⊙ Wᵀ without forming it.
+
+Group the rows of [A | f] by coordinate instead of by sample: the rows of coordinate d are [S diag(W[:, d]) | F[:, d]]. With one QR
+
+    [S | F] = Q [ T  G ]        T (M, M), G (M, D), H (D, D) upper triangular
+                [ 0  H ]
+
+that group is Q [T diag(W[:, d]) | G[:, d]; 0 | H[:, d]], whose triangle needs no further QR: T diag(W[:, d]) is upper triangular
+already, and H[:, d] has the norm ρ_d. The triangle of [A | f] is the merge of these D triangles:
+
+    2 K (M + D)² + (2/3) (D - 1) M³ flops in place of 2 K D M².
+"""
+
+import numpy as np
+
+from hnn_hpc.parallel.layout import RowLayout
+from hnn_hpc.parallel.tree import tree_reduce
+from hnn_hpc.solvers.triangle import combine, triangle_of
+
+
+def khatri_rao_triangle(operator, layout, communicator, threads=1, on_leaf=None):
+    """Return the (M + 1, M + 1) triangle of [A | f] on rank 0, None on the others. Collective.
+
+    One pass over the samples; one block of [S | F] and 2 log2(blocks) triangles of order M + D in memory a thread; rank 0's triangle of
+    [S | F] is broadcast, since the D merges are shared as well. Bitwise independent of ranks and threads.
+
+    Parameters: operator with `factors` and `weights` (GradientOperator); layout (RowLayout): the fixed blocks.
+    """
+    M, D = operator.weights.shape
+
+    def factor_rows(block):
+        return triangle_of(operator.factors(*layout.bounds(block)))
+
+    triangle = tree_reduce(communicator, layout, factor_rows, combine, threads, on_leaf)
+    triangle = communicator.broadcast_array(triangle, (M + D, M + D))
+    T, G, H = triangle[:M, :M], triangle[:M, M:], triangle[M:, M:]
+
+    def triangle_of_coordinate(d):
+        group = np.zeros((M + 1, M + 1), order="F")
+        np.multiply(T, operator.weights[:, d], out=group[:M, :M])
+        group[:M, M] = G[:, d]
+        group[M, M] = np.linalg.norm(H[:, d])
+        return group
+
+    return tree_reduce(communicator, RowLayout(D, D), triangle_of_coordinate, combine, threads)

@@ -1,0 +1,135 @@
+"""One solve, from the planned blocks to a certified solution."""
+
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+
+from hnn_hpc.errors import NotCertifiedError
+from hnn_hpc.parallel.threads import single_threaded_blas
+from hnn_hpc.solvers.certificate import LARGEST_BACKWARD_ERROR, certificate_of, true_residual
+from hnn_hpc.solvers.triangle import TriangleFactor
+
+# The part of r that A can still reach, relative to r, that calls for a correction: removing it lowers ‖r‖ by a twentieth or more.
+REACHABLE = 0.3
+MOST_CORRECTIONS = 3
+
+
+@dataclass(frozen=True)
+class Solution:
+    """The coefficients and what is known of them, from the true residual r = f - A w, recomputed from A at the end.
+
+    Ā has the columns of A scaled to norm 1, so that ‖Ā‖_F = sqrt(M).
+
+    coefficients        w, shape (M,)
+    solver              the solver's name
+    stop_reason         "converged", or "rank-deficient": converged, on the `rank` directions that rcond keeps
+    certified           whether backward_error <= 1e-13
+    relative_residual   ‖r‖ / ‖f‖: how well the features fit the data; no matter of certification
+    normal_residual     ‖Āᵀr‖ / (‖Ā‖_F ‖r‖)
+    backward_error      the smallest change of Ā for which w is an exact least-squares solution, relative to ‖Ā‖_F (see `certificate`)
+    condition_estimate  of Ā: σ_max/σ_min, or LAPACK's estimate of κ₁ where it is small enough to do without the SVD
+    rank                numerical rank of Ā at rcond
+    flops               floating-point operations that the plan counts
+    seconds             wall-clock seconds of the solve and its certificate
+    """
+
+    coefficients: np.ndarray
+    solver: str
+    stop_reason: str
+    certified: bool
+    relative_residual: float
+    normal_residual: float
+    backward_error: float
+    condition_estimate: float
+    rank: int
+    flops: float
+    seconds: float
+
+
+def solve(operator, plan, communicator, rcond=1e-15, require_certified=True, progress=None):
+    """Return the `Solution` of min ‖A w - f‖ on every rank. Collective.
+
+    Parameters: operator (RowOperator); plan (Plan): which solver, over which blocks, with how many threads; rcond: see `TriangleFactor`.
+    Errors: `NotCertifiedError`, on all ranks, where the certificate fails, unless `require_certified` is False.
+    """
+    start = time.perf_counter()
+    with single_threaded_blas():
+        with _stage(progress, "factor", plan.blocks_of(communicator)) as on_leaf:
+            triangle = plan.reduce(operator, plan.layout, communicator, plan.threads, on_leaf)
+        answer = _refined_answer(operator, triangle, plan, communicator, rcond, progress)
+    solution = Solution(
+        solver=plan.solver,
+        **answer,
+        certified=answer["backward_error"] <= LARGEST_BACKWARD_ERROR,
+        seconds=time.perf_counter() - start,
+    )
+    if require_certified and not solution.certified:
+        raise NotCertifiedError(
+            f"the solve is not certified: backward error {solution.backward_error:.1e} where {LARGEST_BACKWARD_ERROR:g} was asked, "
+            f"condition {solution.condition_estimate:.1e}, rank {solution.rank} of {operator.columns}; "
+            "try fewer features, another bandwidth or a larger rcond",
+            solution,
+        )
+    return solution
+
+
+def _refined_answer(operator, triangle, plan, communicator, rcond, progress):
+    """Return what `Solution` says of the coefficients, on every rank: solved on rank 0, corrected while that lowers the true residual.
+
+    Rounding leaves a part of r that A can still reach. Where it is a good part of r, as on ill-conditioned problems that are fitted
+    almost exactly, a correction from Aᵀr lowers ‖r‖; each costs one more pass over the samples.
+    """
+    factor = coefficients = best = None
+    with _stage(progress, "solve", 1) as done, communicator.together():
+        if communicator.is_root:
+            factor = TriangleFactor(triangle[:-1, :-1], rcond)
+            coefficients = factor.solve(triangle[:-1, -1]) / factor.column_norms
+        done()
+    for _ in range(1 + MOST_CORRECTIONS):
+        coefficients = communicator.broadcast(coefficients)
+        if coefficients is None:
+            break
+        with _stage(progress, "certify", plan.blocks_of(communicator)) as on_leaf:
+            residual = true_residual(operator, coefficients, plan.layout, communicator, plan.threads, on_leaf)
+        with communicator.together():
+            if communicator.is_root:
+                best, coefficients = _better(best, (coefficients, residual), factor)
+    with communicator.together():
+        answer = _described(best, factor, plan) if communicator.is_root else None
+    return communicator.broadcast(answer)
+
+
+def _better(best, candidate, factor):
+    """Return the better of two (coefficients, residual), and the coefficients to try next or None."""
+    coefficients, residual = candidate
+    if best is not None and not residual.r_norm < best[1].r_norm:
+        return best, None
+    g = residual.At_r / factor.column_norms
+    if np.linalg.norm(factor.solve_transposed(g)) <= REACHABLE * residual.r_norm:
+        return candidate, None
+    return candidate, coefficients + factor.correction(g) / factor.column_norms
+
+
+def _described(best, factor, plan):
+    coefficients, residual = best
+    return {
+        "coefficients": coefficients,
+        "stop_reason": "converged" if factor.rank == len(coefficients) else "rank-deficient",
+        **certificate_of(coefficients, residual, factor)._asdict(),
+        "condition_estimate": factor.condition,
+        "rank": factor.rank,
+        "flops": plan.flops + (plan.svd_flops if factor.used_svd else 0),
+    }
+
+
+@contextmanager
+def _stage(progress, name, total):
+    """Report a stage of `total` steps to a progress object, or to nobody; yields the function to call after each step."""
+    if progress is None:
+        yield lambda: None
+        return
+    progress.start(name, total)
+    yield progress.advance
+    progress.finish()
