@@ -1,3 +1,20 @@
-"""Hamiltonian neural networks trained without backpropagation, from a laptop to a cluster."""
+"""Hamiltonian neural networks trained without backpropagation, from a laptop to a cluster.
+
+Sample the hidden layer, solve one linear least-squares problem for the output layer (arXiv 2411.17511), at any size:
+
+    from hnn_hpc import fit, load_model, systems
+
+    result = fit(points, velocities, features=2000, bandwidth=0.25)     # points and velocities: (K, 2n)
+    result.model.energy(x), result.solution.relative_residual
+    result.model.save("model.h5")
+
+Importing this package starts neither MPI nor PETSc.
+"""
+
+from hnn_hpc import systems
+from hnn_hpc.errors import HnnError, NotCertifiedError, UserError
+from hnn_hpc.models import HamiltonianModel, load_model
+from hnn_hpc.training import Fit, FitOptions, fit
 
 __version__ = "0.1.0"
+__all__ = ["Fit", "FitOptions", "HamiltonianModel", "HnnError", "NotCertifiedError", "UserError", "fit", "load_model", "systems"]

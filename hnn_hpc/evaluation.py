@@ -1,0 +1,74 @@
+"""How far a learned Hamiltonian is from the data: relative L2 errors of H and ∇H over samples (arXiv 2411.17511, section 4)."""
+
+import numpy as np
+
+from hnn_hpc.errors import UserError
+from hnn_hpc.parallel.layout import RowLayout
+from hnn_hpc.parallel.threads import available_threads, single_threaded_blas
+from hnn_hpc.parallel.tree import tree_reduce
+from hnn_hpc.samples import read_finite
+from hnn_hpc.symplectic import gradient_from_vector_field
+
+ROWS_PER_BLOCK = 4096
+
+
+def evaluate(model, source, communicator, progress=None):
+    """Return {"samples", "energy_error", "gradient_error"} on every rank. Collective; each rank reads and compares its own blocks.
+
+    With e = Ĥ - H over the K samples, energy_error = ‖e‖/‖H‖ where the model knows its constant, and otherwise the same for the best
+    constant, ‖e - mean(e)‖/‖H - mean(H)‖; None where the source has no energies. gradient_error = ‖∇Ĥ - ∇H‖/‖∇H‖ in the same norm.
+
+    Errors: `UserError` where model and samples differ in dimension, or a sample is not finite.
+    """
+    if model.dimension != source.dimension:
+        raise UserError(
+            f"the model has {model.dimension} coordinates, but {source.location} has {source.dimension}; give samples of its system"
+        )
+    layout = RowLayout(source.count, -(-source.count // ROWS_PER_BLOCK))
+    threads = available_threads(communicator)
+
+    def leaf(block):
+        points, velocities, energies = read_finite(source, *layout.bounds(block))
+        gradient = gradient_from_vector_field(velocities)
+        difference = model.gradient(points) - gradient
+        H = np.zeros(len(points)) if energies is None else energies
+        return np.array([*_moments(model.energy(points) - H), *_moments(H), np.vdot(difference, difference), np.vdot(gradient, gradient)])
+
+    if progress:
+        progress.start("evaluate", len(layout.owned_blocks(communicator.rank, communicator.size)))
+    with single_threaded_blas():
+        sums = tree_reduce(communicator, layout, leaf, _merge, threads, progress and progress.advance)
+    if progress:
+        progress.finish()
+    e_moments, H_moments, (difference, gradient) = np.split(communicator.broadcast(sums), [3, 6])
+    energy_error = None
+    if source.has_energies:
+        energy_error = _relative(_square_sum(e_moments, model.constant_known), _square_sum(H_moments, model.constant_known))
+    return {"samples": source.count, "energy_error": energy_error, "gradient_error": _relative(difference, gradient)}
+
+
+def _moments(values):
+    """(count, mean, sum of squared deviations from the mean): unlike plain sums, they keep small deviations beside a large mean."""
+    mean = values.mean()
+    return len(values), mean, np.sum((values - mean) ** 2)
+
+
+def _merge(left, right):
+    """Merge the moments of two sets of samples (Chan, Golub, LeVeque, The American Statistician 37, 1983) and add the other sums."""
+    merged = left + right
+    for first in (0, 3):
+        (n, mean, deviations), (n_right, mean_right, deviations_right) = left[first : first + 3], right[first : first + 3]
+        total, step = n + n_right, mean_right - mean
+        merged[first : first + 3] = total, mean + step * n_right / total, deviations + deviations_right + step**2 * n * n_right / total
+    return merged
+
+
+def _square_sum(moments, about_zero):
+    """The sum of squares about zero, or else about the mean."""
+    count, mean, deviations = moments
+    return deviations + count * mean**2 if about_zero else deviations
+
+
+def _relative(error_squared, size_squared):
+    """‖error‖/‖size‖ from squares; the absolute error where the size is 0."""
+    return float(np.sqrt(error_squared / (size_squared or 1)))

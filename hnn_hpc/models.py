@@ -1,0 +1,82 @@
+"""The trained Hamiltonian: Ĥ(x) = σ(x Wᵀ + b)·w + c, with the interface of a known system."""
+
+import numpy as np
+
+from hnn_hpc.errors import UserError, look_up
+from hnn_hpc.features import ACTIVATIONS, FeatureMap
+from hnn_hpc.storage import load_model_file, save_model_file
+from hnn_hpc.symplectic import vector_field_from_gradient
+
+
+class HamiltonianModel:
+    """Ĥ of D = 2n coordinates x = (q, p) with M features (arXiv 2411.17511, eq. 3).
+
+    Parameters
+    feature_map     FeatureMap with W (M, D), b (M,) and the activation
+    coefficients    w, shape (M,)
+    constant        c; 0 where it is not known, for the data then fix Ĥ only up to a constant
+    constant_known  whether c comes from a known H(x0)
+    domain          (D, 2), the lower and upper limit of each coordinate in the training data; outside, Ĥ is an extrapolation
+    provenance      dict fit for JSON: job, versions, seeds, certificate
+    """
+
+    def __init__(self, feature_map, coefficients, constant, constant_known, domain, provenance=None):
+        self.feature_map = feature_map
+        self.coefficients = coefficients
+        self.constant = float(constant)
+        self.constant_known = bool(constant_known)
+        self.domain = domain
+        self.provenance = provenance or {}
+
+    @property
+    def weights(self):
+        """W, shape (M, D)."""
+        return self.feature_map.weights
+
+    @property
+    def biases(self):
+        """b, shape (M,)."""
+        return self.feature_map.biases
+
+    @property
+    def dimension(self):
+        """D = 2n."""
+        return self.feature_map.dimension
+
+    @property
+    def dof(self):
+        """Degrees of freedom, n."""
+        return self.dimension // 2
+
+    def energy(self, x):
+        """Return Ĥ(x), shape (...), for x of shape (..., D)."""
+        return self.feature_map.energy(self._points(x), self.coefficients) + self.constant
+
+    def gradient(self, x):
+        """Return ∇Ĥ(x) = (∂Ĥ/∂q, ∂Ĥ/∂p), shape (..., D)."""
+        return self.feature_map.energy_gradient(self._points(x), self.coefficients)
+
+    def vector_field(self, x):
+        """Return dx/dt = J ∇Ĥ(x), shape (..., D)."""
+        return vector_field_from_gradient(self.gradient(x))
+
+    def save(self, path, force=False):
+        """Write the model to an HDF5 file, beside `path` first and then renamed; an existing file is replaced only with `force`."""
+        arrays = {"weights": self.weights, "biases": self.biases, "coefficients": self.coefficients, "domain": self.domain}
+        attributes = {"activation": self.feature_map.activation.name, "constant_known": self.constant_known, "provenance": self.provenance}
+        save_model_file(path, arrays | {"constant": self.constant}, attributes, force)
+
+    def _points(self, x):
+        x = np.asarray(x, dtype=np.float64)
+        if x.ndim == 0 or x.shape[-1] != self.dimension:
+            raise UserError(f"the model has {self.dimension} coordinates, so points must have shape (..., {self.dimension}); got {x.shape}")
+        return x
+
+
+def load_model(path):
+    """Return the `HamiltonianModel` that `HamiltonianModel.save` wrote; `UserError` for any other file."""
+    arrays, attributes = load_model_file(path)
+    activation = look_up(ACTIVATIONS, attributes["activation"], "activation")
+    feature_map = FeatureMap(arrays["weights"], arrays["biases"], activation)
+    constant_known, provenance = attributes["constant_known"], attributes["provenance"]
+    return HamiltonianModel(feature_map, arrays["coefficients"], arrays["constant"], constant_known, arrays["domain"], provenance)

@@ -1,0 +1,42 @@
+"""A model has the interface of a system: energies, gradients and vector fields of any batch."""
+
+import numpy as np
+import pytest
+
+from hnn_hpc import HamiltonianModel, UserError
+from hnn_hpc.features import ACTIVATIONS, FeatureMap
+
+
+@pytest.fixture
+def model():
+    rng = np.random.default_rng(8)
+    feature_map = FeatureMap(rng.standard_normal((30, 4)), rng.standard_normal(30), ACTIVATIONS["tanh"])
+    return HamiltonianModel(feature_map, rng.standard_normal(30), 0.5, True, np.tile([-1.0, 1.0], (4, 1)))
+
+
+def test_energy_is_the_networks(model):
+    x = np.random.default_rng(9).standard_normal(4)
+    expected = sum(c * np.tanh(w @ x + b) for c, w, b in zip(model.coefficients, model.weights, model.biases, strict=True)) + 0.5
+    assert model.energy(x) == pytest.approx(expected, rel=1e-13)
+    assert (model.dimension, model.dof) == (4, 2)
+
+
+def test_gradient_is_that_of_the_energy(model):
+    x, step = np.random.default_rng(9).standard_normal((6, 4)), 1e-6
+    differences = [(model.energy(x + step * e) - model.energy(x - step * e)) / (2 * step) for e in np.eye(4)]
+    np.testing.assert_allclose(model.gradient(x), np.stack(differences, axis=-1), atol=1e-8)
+    np.testing.assert_array_equal(model.vector_field(x), np.concatenate([model.gradient(x)[:, 2:], -model.gradient(x)[:, :2]], axis=1))
+
+
+def test_any_batch_shape(model):
+    x = np.random.default_rng(9).standard_normal((2, 3, 5, 4))
+    assert model.energy(x).shape == (2, 3, 5) and model.gradient(x).shape == x.shape
+    np.testing.assert_allclose(model.energy(x)[1, 2, 3], model.energy(x[1, 2, 3]), rtol=1e-13)
+    assert model.energy(np.empty((0, 4))).shape == (0,)
+    assert model.energy([0, 0, 0, 0]).shape == ()
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (4, 5)])
+def test_points_of_another_width_are_refused(model, shape):
+    with pytest.raises(UserError, match=r"the model has 4 coordinates, so points must have shape \(..., 4\)"):
+        model.energy(np.zeros(shape))

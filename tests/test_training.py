@@ -1,0 +1,157 @@
+"""The library call, end to end on one rank: what it learns, what it records, and what it refuses."""
+
+import numpy as np
+import pytest
+
+from hnn_hpc import FitOptions, UserError, fit, load_model
+from hnn_hpc.features import SAMPLERS
+from hnn_hpc.samples import SystemSamples
+from hnn_hpc.systems import make_system
+
+PENDULUM = make_system("pendulum", {})
+TRAINING = SystemSamples(PENDULUM, 3000, seed=1).read(0, 3000)
+TEST = SystemSamples(PENDULUM, 1000, seed=1, stream="test points").read(0, 1000)
+
+
+def energy_error(model):
+    """Relative L2 error of H on the test points, up to a constant."""
+    error = model.energy(TEST.points) - TEST.energies
+    return np.linalg.norm(error - error.mean()) / np.linalg.norm(TEST.energies)
+
+
+@pytest.mark.parametrize("solver", ["auto", "khatri-rao-qr", "tsqr"])
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_every_sampler_and_solver_learns_the_pendulum(sampler, solver):
+    result = fit(*TRAINING[:2], energies=TRAINING.energies, features=300, sampler=sampler, solver=solver, bandwidth=2)
+    # Three to five times what one seed gives: 1e-8 to 4e-7, and 2e-4 for ELM, whose features do not know the data.
+    assert energy_error(result.model) < (1e-3 if sampler == "elm" else 1e-6)
+    assert result.solution.certified
+
+
+@pytest.mark.parametrize("activation", ["tanh", "sigmoid", "softplus", "sine", "gaussian", "erf"])
+def test_every_activation_learns_the_pendulum(activation):
+    result = fit(*TRAINING[:2], features=300, bandwidth=3, activation=activation)
+    assert energy_error(result.model) < 1e-5
+
+
+def test_options_given_as_text_and_numbers_mean_the_same():
+    first = fit(*TRAINING[:2], features=50, memory_per_rank="1GB", block_bytes="1 MiB", bandwidth=[2, 1])
+    second = fit(*TRAINING[:2], features=50, memory_per_rank=10**9, block_bytes=2**20, bandwidth=np.array([2.0, 1.0]))
+    np.testing.assert_array_equal(first.model.coefficients, second.model.coefficients)
+
+
+def test_seed_decides_the_features():
+    weights = [fit(*TRAINING[:2], features=20, seed=seed).model.weights for seed in (0, 0, 1)]
+    np.testing.assert_array_equal(weights[0], weights[1])
+    assert not np.isin(weights[2], weights[0]).any()
+
+
+def test_reference_fixes_the_constant():
+    x0 = np.array([0.3, -0.2])
+    without = fit(*TRAINING[:2], features=300, bandwidth=2)
+    with_reference = fit(*TRAINING[:2], features=300, bandwidth=2, reference=(x0, float(PENDULUM.energy(x0)) + 7))
+    assert (without.model.constant, without.model.constant_known) == (0, False)
+    assert with_reference.model.constant_known
+    np.testing.assert_allclose(with_reference.model.energy(TEST.points) - 7, TEST.energies, atol=1e-4)
+
+
+def test_energies_fix_the_constant_where_there_is_no_reference():
+    model = fit(*TRAINING[:2], energies=TRAINING.energies + 7, features=300, bandwidth=2).model
+    assert model.constant_known
+    np.testing.assert_allclose(model.energy(TEST.points) - 7, TEST.energies, atol=1e-4)
+
+
+def test_approximate_swim_needs_no_energies_and_swim_says_so():
+    assert fit(*TRAINING[:2], features=50, sampler="approximate-swim").solution.certified
+    with pytest.raises(UserError, match=r"'swim' needs energies, which the arrays does not have; use 'gradient-swim'.*'approximate-swim'"):
+        fit(*TRAINING[:2], features=50, sampler="swim")
+
+
+def test_record_says_what_was_done():
+    record = fit(*TRAINING[:2], features=50).record
+    assert (record["samples"], record["dof"]) == (3000, 1)
+    assert set(record["seconds"]) == {"data", "sampling", "solve", "total"}
+    assert record["seconds"]["total"] == pytest.approx(sum(record["seconds"][stage] for stage in ("data", "sampling", "solve")))
+    assert 10**7 < record["peak_memory_bytes"] < 10**11
+
+
+def test_progress_is_told_every_stage():
+    stages = []
+
+    class Recorder:
+        def start(self, stage, total):
+            stages.append([stage, total, 0])
+
+        def advance(self, n=1):
+            stages[-1][2] += n
+
+        def finish(self):
+            stages[-1].append("finished")
+
+    fit(*TRAINING[:2], features=50, progress=Recorder())
+    assert [stage for stage, *_ in stages][:3] == ["factor", "solve", "certify"]
+    assert all(total == done and end == "finished" for _, total, done, end in stages)
+
+
+@pytest.mark.parametrize(
+    "option, value, words",
+    [
+        ("features", 0, r"features = 0: expected a whole number of at least 1"),
+        ("features", -5, r"features = -5"),
+        ("features", 2.5, r"features = 2.5"),
+        ("features", True, r"features = True"),
+        ("seed", -1, r"seed = -1: expected a whole number of at least 0"),
+        ("sampler", "svim", r"unknown sampler 'svim'; the samplers are: .*swim"),
+        ("solver", "qr", r"unknown solver 'qr'; the solvers are: auto, khatri-rao-qr, tsqr"),
+        ("activation", "relu", r"unknown activation 'relu'; the activations are: tanh"),
+        ("bandwidth", 0, r"bandwidth must be a positive number"),
+        ("bandwidth", [1, -1], r"bandwidth must be a positive number"),
+        ("bandwidth", [1, 1, 1], r"bandwidth has 3 values, but the samples have 2 coordinates"),
+        ("bandwidth", "wide", r"bandwidth must be a positive number"),
+        ("rcond", -1e-3, r"rcond = -0.001: expected a number of at least 0 and below 1"),
+        ("rcond", 1, r"rcond = 1.0"),
+        ("rcond", float("nan"), r"rcond = nan: expected a finite number"),
+        ("block_bytes", 0, r"block_bytes = 0"),
+        ("memory_per_rank", "4 bananas", r"memory_per_rank = '4 bananas': expected bytes, or a size such as '4GB'"),
+        ("memory_per_rank", 1000, r"memory_per_rank = 1000 bytes is too little"),
+        ("width", 5, r"unknown option 'width'; the options are: features, sampler"),
+    ],
+)
+def test_bad_options_are_named(option, value, words):
+    with pytest.raises(UserError, match=words):
+        fit(*TRAINING[:2], **{option: value})
+
+
+@pytest.mark.parametrize("samples", [0, 1, 2])
+def test_too_few_samples(samples):
+    with pytest.raises(UserError, match=rf"got {samples} samples; at least 3 are needed"):
+        fit(TRAINING.points[:samples], TRAINING.velocities[:samples])
+
+
+def test_more_features_than_rows():
+    with pytest.raises(UserError, match=r"features = 21 is more than the 20 rows that 10 samples of 2 coordinates give"):
+        fit(TRAINING.points[:10], TRAINING.velocities[:10], features=21)
+    assert fit(TRAINING.points[:10], TRAINING.velocities[:10], features=20).solution.certified
+
+
+@pytest.mark.parametrize("reference", [([0.0], 1.0), ([0.0, np.nan], 1.0), ([0.0, 0.0], np.inf)])
+def test_bad_reference(reference):
+    with pytest.raises(UserError, match="reference"):
+        fit(*TRAINING[:2], features=10, reference=reference)
+
+
+def test_model_survives_its_file(tmp_path):
+    model = fit(*TRAINING[:2], features=50, reference=([0.0, 0.0], 0.0)).model
+    model.save(tmp_path / "model.h5")
+    loaded = load_model(tmp_path / "model.h5")
+    for name in ("weights", "biases", "coefficients", "constant", "domain"):
+        np.testing.assert_array_equal(getattr(loaded, name), getattr(model, name))
+    np.testing.assert_array_equal(loaded.vector_field(TEST.points), model.vector_field(TEST.points))
+    assert loaded.constant_known is True
+    with pytest.raises(UserError, match="exists"):
+        model.save(tmp_path / "model.h5")
+
+
+def test_options_are_checked_by_the_same_code_everywhere():
+    assert FitOptions(bandwidth=[1, 2]).bandwidth == (1.0, 2.0)
+    assert FitOptions(memory_per_rank="1.5KiB").memory_per_rank == 1536
