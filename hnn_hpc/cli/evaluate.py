@@ -1,0 +1,33 @@
+"""`hnn-hpc evaluate MODEL SAMPLES`: how far a model is from samples."""
+
+from hnn_hpc.cli.text import count, scientific, table
+from hnn_hpc.evaluation import evaluate
+from hnn_hpc.models import load_model
+from hnn_hpc.storage import SampleFile
+
+HELP = "measure a model's relative L2 errors of H and of its gradient on samples"
+
+
+def add_arguments(parser):
+    parser.add_argument("model", metavar="MODEL", help="model file that fit wrote")
+    parser.add_argument("samples", metavar="SAMPLES", help="HDF5 file of samples")
+
+
+def run(arguments, communicator, progress):
+    with communicator.together():
+        model, source = load_model(arguments.model), SampleFile(arguments.samples)
+    return evaluate(model, source, communicator, progress) | {"constant_known": model.constant_known}
+
+
+def describe(result):
+    up_to = "" if result["constant_known"] else ", up to its constant, which the model does not know"
+    return table(
+        [
+            ("samples", count(result["samples"], "sample")),
+            (
+                "energy error",
+                scientific(result["energy_error"]) + up_to if result["energy_error"] is not None else "no energies in the file",
+            ),
+            ("gradient error", scientific(result["gradient_error"])),
+        ]
+    )

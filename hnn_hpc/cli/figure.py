@@ -1,0 +1,47 @@
+"""`hnn-hpc figure MODEL`: a picture of the learned energy, beside the true one where the system is known."""
+
+from hnn_hpc.cli.text import table
+from hnn_hpc.errors import UserError, look_up
+from hnn_hpc.models import load_model
+from hnn_hpc.report.figures import check_figure_path, draw_energy
+from hnn_hpc.run import known_system
+from hnn_hpc.samples.survey import coordinate_name
+from hnn_hpc.storage import check_writable
+
+HELP = "draw the learned energy on a plane of two coordinates"
+
+
+def add_arguments(parser):
+    parser.add_argument("model", metavar="MODEL", help="model file that fit wrote")
+    parser.add_argument("--output", required=True, metavar="FILE", help="svg, png or pdf")
+    parser.add_argument(
+        "--plane", metavar="X,Y", help="coordinates along the axes, as in q1,p1; default q1,q2, or q1,p1 of one degree of freedom"
+    )
+    parser.add_argument("--force", action="store_true", help="replace an existing file")
+
+
+def run(arguments, communicator, progress):
+    with communicator.together():
+        result = _figure(arguments) if communicator.is_root else None
+    return communicator.broadcast(result)
+
+
+def _figure(arguments):
+    check_figure_path(arguments.output)
+    check_writable(arguments.output, arguments.force)
+    model = load_model(arguments.model)
+    indices = {coordinate_name(index, model.dimension): index for index in range(model.dimension)}
+    names = list(indices)
+    plane = arguments.plane.split(",") if arguments.plane else names[:2]
+    axes = [look_up(indices, name, "coordinate") for name in plane]
+    if len(set(axes)) != 2:
+        raise UserError(
+            f"--plane {arguments.plane}: expected two different coordinates with a comma between, such as {','.join(names[:2])}"
+        )
+    system = known_system(model)
+    draw_energy(arguments.output, model, system, axes, names, arguments.force)
+    return {"file": arguments.output, "plane": plane, "system": system and system.name}
+
+
+def describe(result):
+    return table([("written", result["file"]), ("plane", ", ".join(result["plane"])), ("true energy", result["system"] or "not known")])

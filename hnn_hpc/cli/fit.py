@@ -1,0 +1,50 @@
+"""`hnn-hpc fit JOB.toml`: learn a Hamiltonian as a job file says, and write the model and the result."""
+
+from pathlib import Path
+
+from hnn_hpc.cli.text import byte_size, count, scientific, table
+from hnn_hpc.job import load_job
+from hnn_hpc.run import MODEL_FILE, RESULT_FILE, run_job
+
+HELP = "learn a Hamiltonian as a job file says"
+
+
+def add_arguments(parser):
+    parser.add_argument("job", type=Path, metavar="JOB.toml", help="what to compute")
+    parser.add_argument("--output", metavar="DIR", help=f"directory for {MODEL_FILE} and {RESULT_FILE}, in place of output.directory")
+    parser.add_argument("--set", action="append", default=[], dest="overrides", metavar="TABLE.KEY=VALUE", help="replace a key of the job")
+    parser.add_argument("--force", action="store_true", help="replace the results of an earlier run")
+
+
+def run(arguments, communicator, progress):
+    with communicator.together():
+        job = load_job(arguments.job, arguments.overrides, arguments.output)
+    return run_job(job, communicator, arguments.force, progress)
+
+
+def describe(result):
+    seconds, test = result["seconds"], result["test"]
+    tested = test["samples"] is not None
+    energy_error = (
+        f"{scientific(test['energy_error'])} relative" if test["energy_error"] is not None else "unknown, the file has no energies"
+    )
+    return table(
+        [
+            ("samples", f"{count(result['samples'], 'sample')} of {count(2 * result['dof'], 'coordinate')}"),
+            ("features", f"{count(result['features'], 'feature')}, {result['sampler']}"),
+            ("solver", f"{result['solver']} on {count(result['ranks'], 'rank')}, {count(result['threads'], 'thread')} each"),
+            ("stop reason", f"{result['stop_reason']}, certified"),
+            (
+                "residual",
+                f"{scientific(result['relative_residual'])} of the data, {scientific(result['normal_residual'])} of the normal equations",
+            ),
+            ("condition", f"{scientific(result['condition_estimate'])}, numerical rank {result['rank']} of {result['features']}"),
+            ("test", count(test["samples"], "other sample") if tested else "none"),
+            ("energy error", energy_error if tested else None),
+            ("gradient error", f"{scientific(test['gradient_error'])} relative" if tested else None),
+            ("time", ", ".join(f"{stage} {value:.2f} s" for stage, value in seconds.items())),
+            ("peak memory", f"{byte_size(result['peak_memory_bytes'])} on the largest rank"),
+            ("written", Path(result["job"]["output"]["directory"]) / MODEL_FILE),
+            ("", Path(result["job"]["output"]["directory"]) / RESULT_FILE),
+        ]
+    )

@@ -1,0 +1,87 @@
+"""`hnn-hpc simulate MODEL`: a trajectory of the learned Hamiltonian, by a symplectic method, and how well energy is kept."""
+
+import numpy as np
+
+from hnn_hpc.cli.text import count, scientific, table
+from hnn_hpc.errors import UserError
+from hnn_hpc.integrators import INTEGRATORS, energy_drift, integrate
+from hnn_hpc.models import load_model
+from hnn_hpc.run import known_system
+from hnn_hpc.storage import SampleFileWriter, check_writable
+from hnn_hpc.values import finite_number
+
+MOST_STEPS = 10**9  # all states are held in memory
+HELP = "follow trajectories of a learned Hamiltonian and write them to HDF5"
+
+
+def add_arguments(parser):
+    parser.add_argument("model", metavar="MODEL", help="model file that fit wrote")
+    parser.add_argument("--start", action="append", required=True, metavar="q1,..,pn", help="start state; once for each trajectory")
+    parser.add_argument("--time", type=float, required=True, metavar="T", help="how long to follow; rounded to whole steps")
+    parser.add_argument("--time-step", type=float, required=True, metavar="H")
+    parser.add_argument(
+        "--method", default="implicit-midpoint", metavar="METHOD", help=f"default implicit-midpoint; of {', '.join(INTEGRATORS)}"
+    )
+    parser.add_argument("--output", required=True, metavar="FILE")
+    parser.add_argument("--force", action="store_true", help="replace an existing file")
+
+
+def run(arguments, communicator, progress):
+    with communicator.together():
+        result = _simulate(arguments) if communicator.is_root else None
+    return communicator.broadcast(result)
+
+
+def _simulate(arguments):
+    check_writable(arguments.output, arguments.force)
+    model = load_model(arguments.model)
+    starts = np.array([_state(text, model.dimension) for text in arguments.start])
+    time_step, time = finite_number(arguments.time_step, "--time-step"), finite_number(arguments.time, "--time")
+    if not 0 < time_step <= time <= MOST_STEPS * time_step:
+        raise UserError(f"--time-step {time_step:g} and --time {time:g}: expected a positive step, and from 1 to {MOST_STEPS:,} of them")
+    steps = round(time / time_step)
+    trajectories = integrate(model, starts, time_step, steps, arguments.method)
+    _write(arguments, model, np.ascontiguousarray(np.moveaxis(trajectories, 0, 1)))
+    system, (lower, upper) = known_system(model), model.domain.T
+    return {
+        "file": arguments.output,
+        "method": arguments.method,
+        "trajectories": len(starts),
+        "steps": steps,
+        "time_step": time_step,
+        "energy_drift": energy_drift(model, trajectories),
+        "true_energy_drift": energy_drift(system, trajectories) if system else None,
+        "outside_domain": float(np.mean(((trajectories < lower) | (trajectories > upper)).any(axis=-1))),
+    }
+
+
+def _write(arguments, model, trajectories):
+    attributes = {"model": arguments.model, "method": arguments.method}
+    with SampleFileWriter(
+        arguments.output, trajectories.shape, time_step=arguments.time_step, attributes=attributes, force=arguments.force
+    ) as file:
+        file.write_trajectories(0, trajectories, model.vector_field(trajectories), model.energy(trajectories))
+
+
+def _state(text, dimension):
+    try:
+        state = [float(number) for number in text.split(",")]
+    except ValueError:
+        raise UserError(f"--start {text}: expected {dimension} numbers with commas between, q1..qn, p1..pn") from None
+    if len(state) != dimension:
+        raise UserError(f"--start {text} has {len(state)} numbers, but the model has {dimension} coordinates, q1..qn, p1..pn")
+    return state
+
+
+def describe(result):
+    outside = result["outside_domain"]
+    return table(
+        [
+            ("written", result["file"]),
+            ("trajectories", f"{result['trajectories']} of {count(result['steps'], 'step')}, {result['time_step']:g} each"),
+            ("method", result["method"]),
+            ("energy drift", f"{scientific(result['energy_drift'])} of the learned H"),
+            ("", f"{scientific(result['true_energy_drift'])} of the true H" if result["true_energy_drift"] is not None else None),
+            ("outside", f"{outside:.0%} of the states lie outside the training data: extrapolation" if outside else None),
+        ]
+    )

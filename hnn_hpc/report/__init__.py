@@ -1,0 +1,1 @@
+"""What people look at. Nothing else in the package imports matplotlib."""

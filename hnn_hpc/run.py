@@ -1,0 +1,142 @@
+"""Runs a job: samples in, model.h5 and result.json out."""
+
+import os
+import platform
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib import metadata
+
+from hnn_hpc import __version__
+from hnn_hpc.errors import UserError
+from hnn_hpc.evaluation import evaluate
+from hnn_hpc.job import FileData
+from hnn_hpc.json_text import json_text
+from hnn_hpc.peak_memory import peak_memory_bytes
+from hnn_hpc.samples import SampleSource, SystemSamples
+from hnn_hpc.storage import SampleFile, check_writable, written_beside
+from hnn_hpc.systems import make_system
+from hnn_hpc.training import fit_source
+
+MODEL_FILE, RESULT_FILE = "model.h5", "result.json"
+STAGES = ("data", "sampling", "solve")
+CERTIFICATE = ("stop_reason", "certified", "relative_residual", "normal_residual", "backward_error", "condition_estimate", "rank", "flops")
+
+
+@dataclass(frozen=True)
+class RowRange:
+    """The rows [first, first + count) of another `SampleSource`, as a source of their own."""
+
+    source: SampleSource
+    first: int
+    count: int
+
+    def __getattr__(self, name):
+        return getattr(self.source, name)
+
+    @property
+    def location(self):
+        return self.source.location + (f" (rows counted from its row {self.first})" if self.first else "")
+
+    def read(self, start, stop):
+        return self.source.read(self.first + start, self.first + stop)
+
+
+def run_job(job, communicator, force=False, progress=None):
+    """Fit, evaluate and write what a job says; return the result that result.json holds, on every rank. Collective.
+
+    Parameters: job (Job), force (bool): replace the files of an earlier run, progress: see `training.fit_source`.
+    Errors: `UserError` and `NotCertifiedError`, on all ranks; then nothing is written, and earlier results stay as they were.
+    """
+    start = time.perf_counter()
+    with communicator.together():
+        if communicator.is_root:
+            _check_directory(job.directory, force)
+        train, test, reference = open_sources(job.data)
+    fit = fit_source(train, job.options, communicator, progress, reference=reference)
+    fitted = time.perf_counter()
+    errors = evaluate(fit.model, test, communicator, progress) if test else {}
+    ended = time.perf_counter()
+    result = {
+        "samples": fit.record["samples"],
+        "dof": fit.record["dof"],
+        "features": job.options.features,
+        "sampler": job.options.sampler,
+        "sampler_report": fit.record["sampler_report"],
+        "solver": fit.solution.solver,
+        "ranks": communicator.size,
+        "threads": fit.record["threads"],
+        **{name: getattr(fit.solution, name) for name in CERTIFICATE},
+        "constant_known": fit.model.constant_known,
+        "seconds": {stage: fit.record["seconds"][stage] for stage in STAGES} | {"evaluate": ended - fitted, "total": ended - start},
+        "peak_memory_bytes": max(communicator.all_gather(peak_memory_bytes())),
+        "test": {name: errors.get(name) for name in ("samples", "energy_error", "gradient_error")},
+        "versions": versions(),
+        "seeds": {"data": train.description.get("seed"), "features": job.options.seed},
+        "job": job.as_dict(),
+    }
+    fit.model.provenance = {"samples": train.description} | {name: result[name] for name in (*CERTIFICATE, "versions", "seeds", "job")}
+    with communicator.together():
+        if communicator.is_root:
+            _write(job.directory, fit.model, result, force)
+    return result
+
+
+def open_sources(data):
+    """Return (training source, test source or None, reference (x0, H0) or None) for the [data] of a job."""
+    if isinstance(data, FileData):
+        return *_open_files(data), None if data.reference_point is None else (data.reference_point, data.reference_energy)
+    x0 = data.system.reference_point if data.reference_point is None else data.reference_point
+    H0 = data.system.energy(x0) if data.reference_energy is None else data.reference_energy
+    train = SystemSamples(data.system, data.samples, data.seed)
+    return train, SystemSamples(data.system, data.test_samples, data.seed, stream="test points"), (x0, float(H0))
+
+
+def known_system(model):
+    """Return the system that a model's training samples came from, as its provenance tells, or None."""
+    try:
+        samples = model.provenance["samples"]
+        system = make_system(samples["system"], samples["parameters"])
+    except (KeyError, TypeError, UserError):  # samples of somebody else may say anything of themselves
+        return None
+    return system if system.dimension == model.dimension else None
+
+
+def versions():
+    """Return the versions of the program and of what its numbers depend on, a dict of text by name."""
+    found = {"hnn-hpc": __version__, "python": platform.python_version()}
+    for name in ("numpy", "scipy", "h5py", "mpi4py"):
+        with suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
+
+
+def _open_files(data):
+    train = SampleFile(data.file)
+    if data.test_file:
+        test = SampleFile(data.test_file)
+        if test.dimension != train.dimension:
+            raise UserError(f"{data.test_file} has {test.dimension} coordinates, but {data.file} has {train.dimension}")
+        return train, test
+    if data.test_fraction is None:
+        return train, None
+    kept = max(1, round(train.count * data.test_fraction))
+    return RowRange(train, 0, train.count - kept), RowRange(train, train.count - kept, kept)
+
+
+def _check_directory(directory, force):
+    """Raise UserError unless both files can be written to the directory, or to one made below the nearest that exists."""
+    nearest = directory
+    while not os.path.lexists(nearest) and nearest != nearest.parent:
+        nearest = nearest.parent
+    for name in (MODEL_FILE, RESULT_FILE):
+        check_writable(nearest / name, force or nearest != directory)
+
+
+def _write(directory, model, result, force):
+    directory.mkdir(parents=True, exist_ok=True)
+    if force:  # so that a result.json never stands beside the model of another run
+        (directory / RESULT_FILE).unlink(missing_ok=True)
+    model.save(directory / MODEL_FILE, force)
+    with written_beside(directory / RESULT_FILE, force) as path:
+        path.write_text(json_text(result, indent=2) + "\n", encoding="utf-8")

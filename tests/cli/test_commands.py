@@ -1,0 +1,243 @@
+"""Every command from end to end on small problems, in this process."""
+
+import json
+import re
+
+import h5py
+import numpy as np
+import pytest
+
+from hnn_hpc import __version__, load_model
+from hnn_hpc.cli import main
+from hnn_hpc.storage import SampleFile
+
+RESULT_KEYS = {
+    "samples",
+    "dof",
+    "features",
+    "sampler",
+    "solver",
+    "ranks",
+    "stop_reason",
+    "relative_residual",
+    "normal_residual",
+    "condition_estimate",
+    "rank",
+    "flops",
+    "seconds",
+    "peak_memory_bytes",
+    "test",
+    "versions",
+    "seeds",
+    "job",
+}
+
+JOB = """
+[data]
+system = "pendulum"
+samples = 500
+test_samples = 200
+seed = 1
+[features]
+count = 100
+bandwidth = [2, 0.5]
+"""
+LARGEST_ERROR = 1e-4  # of H; it comes out at 1e-5
+
+FILE_JOB = """
+[data]
+file = "samples.h5"
+[features]
+count = 100
+bandwidth = [2, 0.5]
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """The working directory, with two job files."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "job.toml").write_text(JOB)
+    (tmp_path / "file_job.toml").write_text(FILE_JOB)
+    return tmp_path
+
+
+@pytest.fixture
+def run(folder, capsys):
+    """Run a command that must succeed; return its JSON object."""
+
+    def run(*arguments):
+        assert main([*arguments, "--json"]) == 0
+        return json.loads(capsys.readouterr().out.splitlines()[-1])
+
+    return run
+
+
+def test_fit_writes_a_model_and_the_result_it_prints(run, folder):
+    printed = run("fit", "job.toml")
+    result = json.loads((folder / "results/job/result.json").read_text())
+    assert result == printed
+    assert set(result) >= RESULT_KEYS and list(result["seconds"]) == ["data", "sampling", "solve", "evaluate", "total"]
+    assert (result["samples"], result["dof"], result["features"], result["ranks"], result["test"]["samples"]) == (500, 1, 100, 1, 200)
+    assert 0 < result["test"]["energy_error"] < LARGEST_ERROR
+    assert result["seeds"] == {"data": 1, "features": 0} and result["job"]["data"]["samples"] == 500
+    model = load_model(folder / "results/job/model.h5")
+    assert len(model.coefficients) == 100 and model.provenance["job"] == result["job"]
+    assert sorted(path.name for path in (folder / "results/job").iterdir()) == ["model.h5", "result.json"]
+
+
+def test_fit_on_a_generated_file_equals_fit_on_the_system(run):
+    run("generate", "pendulum", "--samples", "500", "--seed", "1", "--output", "samples.h5")
+    run("fit", "job.toml", "--output", "one")
+    run("fit", "file_job.toml", "--output", "two")
+    one, two = load_model("one/model.h5"), load_model("two/model.h5")
+    np.testing.assert_array_equal(one.coefficients, two.coefficients)
+    assert one.constant == two.constant and two.constant_known
+
+
+def test_fit_replaces_results_only_when_told(run, folder, capsys):
+    first = run("fit", "job.toml")
+    assert main(["fit", "job.toml"]) == 2
+    assert "pass --force" in capsys.readouterr().err
+    second = run("fit", "job.toml", "--force", "--set", "features.count=50")
+    assert (first["features"], second["features"]) == (100, 50)
+    assert json.loads((folder / "results/job/result.json").read_text()) == second
+
+
+def test_fit_tests_on_the_last_rows_of_the_file(run):
+    run("generate", "pendulum", "--samples", "1000", "--output", "samples.h5")
+    result = run("fit", "file_job.toml", "--set", "data.test_fraction=0.25")
+    assert (result["samples"], result["test"]["samples"]) == (750, 250)
+    assert 0 < result["test"]["energy_error"] < LARGEST_ERROR
+
+
+def test_fit_tests_on_another_file_or_not_at_all(run):
+    run("generate", "pendulum", "--samples", "500", "--output", "samples.h5")
+    run("generate", "pendulum", "--samples", "100", "--seed", "9", "--output", "test.h5")
+    fitted = run("fit", "file_job.toml", "--set", "data.test_file=test.h5")
+    assert fitted["test"] == {
+        key: value for key, value in run("evaluate", "results/file_job/model.h5", "test.h5").items() if key in fitted["test"]
+    }
+    untested = run("fit", "file_job.toml", "--force")
+    assert untested["test"] == {"samples": None, "energy_error": None, "gradient_error": None}
+
+
+def test_a_reference_fixes_the_constant(run):
+    run("fit", "job.toml", "--set", "data.reference_point=[1, 0.5]", "--set", "data.reference_energy=7")
+    assert load_model("results/job/model.h5").energy([1, 0.5]) == pytest.approx(7, abs=1e-12)
+
+
+def test_an_uncertified_solve_is_exit_3_and_leaves_earlier_results_alone(run, folder, capsys):
+    first = run("fit", "job.toml")
+    assert main(["fit", "job.toml", "--force", "--set", "solver.rcond=0.5", "--json"]) == 3
+    output = capsys.readouterr()
+    assert output.err.startswith("hnn-hpc: error: the solve is not certified") and output.err.count("\n") == 1
+    assert json.loads(output.out)["exit_code"] == 3
+    assert json.loads((folder / "results/job/result.json").read_text()) == first
+    assert main(["fit", "job.toml", "--output", "new", "--set", "solver.rcond=0.5"]) == 3
+    assert not (folder / "new").exists()
+
+
+def test_generate_writes_trajectories_that_keep_their_energy(run):
+    result = run("generate", "henon-heiles", "--set", "alpha=0.1", "--set", "box=[[-1, 1], [-1, 1], [-1, 1], [-1, 1]]",
+                 "--trajectories", "3", "--steps", "20", "--time-step", "0.1", "--output", "t.h5")  # fmt: skip
+    assert (result["trajectories"], result["steps"], result["parameters"]) == (3, 20, {"alpha": 0.1})
+    energies = SampleFile("t.h5").read(0, 63).energies.reshape(3, 21)
+    assert np.ptp(energies, axis=1).max() < 1e-11  # the integrator's own tolerance is 1e-13 a step
+    assert np.abs(SampleFile("t.h5").read(0, 63).points).max(axis=0).min() > 0
+
+
+def test_simulate_follows_the_learned_system(run):
+    run("fit", "job.toml")
+    result = run("simulate", "results/job/model.h5", "--start", "-0.5,0.1", "--start", "0.2,0", "--time", "5", "--time-step", "0.05",
+                 "--method", "stormer-verlet", "--output", "s.h5")  # fmt: skip
+    assert (result["trajectories"], result["steps"], result["outside_domain"]) == (2, 100, 0)
+    # Second order in a step of 0.05, and no growth: far below one for the learned H, about as good for the true one.
+    assert result["energy_drift"] < 1e-2 and result["true_energy_drift"] < 1e-2
+    source = SampleFile("s.h5")
+    assert source.count == 202 and source.read(101, 102).points.tolist() == [[0.2, 0]]
+    evaluated = run("evaluate", "results/job/model.h5", "s.h5")
+    assert evaluated["energy_error"] == evaluated["gradient_error"] == 0
+
+
+def test_simulate_says_when_it_leaves_the_training_data(run, capsys):
+    run("fit", "job.toml")
+    arguments = ["--start", "0,2.5", "--time", "10", "--time-step", "0.1", "--output", "s.h5"]
+    assert main(["simulate", "results/job/model.h5", *arguments]) == 0
+    assert "outside the training data" in capsys.readouterr().out
+
+
+def test_a_model_without_a_constant_is_measured_up_to_it(run, capsys):
+    run("generate", "pendulum", "--samples", "500", "--output", "samples.h5")
+    with h5py.File("samples.h5", "a") as file:
+        file["hidden"] = file["energies"][:] + 100
+        for place, name in ((file, "energies"), (file.attrs, "reference_point"), (file.attrs, "reference_energy")):
+            del place[name]
+    assert run("fit", "file_job.toml")["constant_known"] is False
+    assert run("evaluate", "results/file_job/model.h5", "samples.h5")["energy_error"] is None
+    with h5py.File("samples.h5", "a") as file:
+        file.move("hidden", "energies")
+    assert 0 < run("evaluate", "results/file_job/model.h5", "samples.h5")["energy_error"] < LARGEST_ERROR
+    assert main(["evaluate", "results/file_job/model.h5", "samples.h5"]) == 0
+    assert "up to its constant" in capsys.readouterr().out
+
+
+def test_info_tells_what_is_in_samples_and_models(run, capsys):
+    run("generate", "pendulum", "--samples", "30", "--seed", "4", "--output", "samples.h5")
+    run("fit", "job.toml")
+    samples, model = run("info", "samples.h5"), run("info", "results/job/model.h5")
+    assert (samples["kind"], samples["samples"], samples["dof"], samples["attributes"]["seed"]) == ("samples", 30, 1, 4)
+    assert (model["kind"], model["features"], model["attributes"]["provenance"]["job"]["data"]["seed"]) == ("model", 100, 1)
+    assert main(["info", "results/job/model.h5"]) == 0
+    assert re.search(r"^provenance\.job\.features\.count +100$", capsys.readouterr().out, re.MULTILINE)
+
+
+def test_figure_is_drawn_beside_the_true_energy(run, folder):
+    run("fit", "job.toml")
+    assert run("figure", "results/job/model.h5", "--output", "f.svg") == {"file": "f.svg", "plane": ["q1", "p1"], "system": "pendulum"}
+    assert (folder / "f.svg").stat().st_size
+
+
+def test_a_person_gets_a_table_and_a_script_silence(folder, capsys):
+    assert main(["fit", "job.toml"]) == 0
+    output = capsys.readouterr()
+    assert re.search(r"^samples +500 samples of 2 coordinates$", output.out, re.MULTILINE)
+    assert re.search(r"^written +results/job/model.h5$", output.out, re.MULTILINE)
+    assert output.err == ""  # no bar: stderr is no terminal here
+    assert main(["fit", "job.toml", "--quiet", "--force"]) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+def test_log_lines_name_the_rank(folder, capsys):
+    assert main(["fit", "job.toml", "--quiet", "--log"]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert lines and all(re.fullmatch(r"\d\d:\d\d:\d\d rank 0: \w+ (starts, \d+ steps|took \d+\.\d+ s)", line) for line in lines)
+
+
+def test_the_version_is_that_of_the_package(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"hnn-hpc {__version__}\n"
+
+
+def test_help_lists_commands_and_exit_codes(capsys):
+    assert main(["--help"]) == 0
+    text = capsys.readouterr().out
+    assert all(word in text for word in ("generate", "fit", "evaluate", "simulate", "info", "figure", "75"))
+
+
+def test_a_mistake_of_the_program_is_exit_1_with_its_traceback(folder, capsys, monkeypatch):
+    monkeypatch.setattr("hnn_hpc.cli.fit.run_job", lambda *_: 1 / 0)
+    assert main(["fit", "job.toml", "--json"]) == 1
+    output = capsys.readouterr()
+    assert "Traceback" in output.err and output.err.endswith("hnn-hpc: error: ZeroDivisionError: division by zero\n")
+    assert json.loads(output.out)["exit_code"] == 1
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError("disk"), MemoryError("3 GB")])
+def test_what_happens_to_a_program_is_exit_1_and_one_line(error, folder, capsys, monkeypatch):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr("hnn_hpc.cli.fit.run_job", fail)
+    assert main(["fit", "job.toml"]) == 1
+    assert capsys.readouterr().err.count("\n") == 1

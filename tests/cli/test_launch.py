@@ -1,0 +1,60 @@
+"""Which launchers are recognized, and what waiting people see."""
+
+import io
+
+import pytest
+
+from hnn_hpc.cli.launch import launched_communicator, launched_rank_and_size
+from hnn_hpc.cli.progress import ProgressBar, ProgressLog
+from hnn_hpc.errors import UserError
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, (0, 1)),
+        ({"PMI_RANK": "1", "PMI_SIZE": "3"}, (1, 3)),
+        ({"OMPI_COMM_WORLD_RANK": "2", "OMPI_COMM_WORLD_SIZE": "4"}, (2, 4)),
+        ({"SLURM_PROCID": "1", "SLURM_STEP_NUM_TASKS": "2"}, (1, 2)),
+        ({"SLURM_PROCID": "0", "SLURM_NTASKS": "8"}, (0, 1)),  # a batch script, which no srun started
+        ({"SLURM_PROCID": "0", "SLURM_STEP_NUM_TASKS": "2", "PMI_RANK": "3", "PMI_SIZE": "8"}, (3, 8)),  # mpirun inside a step
+        ({"PMI_SIZE": "what", "PMI_RANK": ""}, (0, 1)),
+    ],
+)
+def test_launchers_are_known_by_their_variables(environment, expected):
+    assert launched_rank_and_size(environment) == expected
+
+
+def test_processes_that_mpi_does_not_unite_are_refused():
+    with pytest.raises(UserError, match="the launcher started 5 processes, but MPI unites 1"):
+        launched_communicator(5)
+
+
+def test_the_bar_grows_and_vanishes(monkeypatch):
+    monkeypatch.setattr("hnn_hpc.cli.progress.REDRAW_SECONDS", 0)
+    stream = io.StringIO()
+    bar = ProgressBar(stream)
+    bar.start("factor", 4)
+    bar.advance(2)
+    bar.finish()
+    assert "factor     [................................]   0%" in stream.getvalue()
+    assert "[################................]  50%" in stream.getvalue()
+    assert stream.getvalue().endswith("\r\033[K")
+
+
+def test_the_bar_of_no_steps_is_drawn(monkeypatch):
+    monkeypatch.setattr("hnn_hpc.cli.progress.REDRAW_SECONDS", 0)
+    bar = ProgressBar(io.StringIO())
+    bar.start("solve", 0)
+    bar.advance()
+    bar.finish()
+
+
+def test_the_log_ends_each_stage_once():
+    stream = io.StringIO()
+    log = ProgressLog(stream, rank=3)
+    log.start("solve", 2)
+    log.finish()
+    log.finish()
+    first, second = stream.getvalue().splitlines()
+    assert first.endswith("rank 3: solve starts, 2 steps") and "rank 3: solve took " in second
