@@ -1,0 +1,115 @@
+"""Measure the results table of the README on this machine and print it in Markdown: python tests/benchmarks/results_table.py [row …]
+
+Rows: henon-heiles, anchored, pendulum, lotka-volterra, fput. Timings are compared within one run, as ratios.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from hnn_hpc import FitOptions, HamiltonianModel
+from hnn_hpc.evaluation import evaluate
+from hnn_hpc.operators import GradientOperator
+from hnn_hpc.parallel.communicator import SerialCommunicator
+from hnn_hpc.samples import SystemSamples
+from hnn_hpc.systems import make_system
+from hnn_hpc.training import fit_source
+
+SERIAL = SerialCommunicator()
+HENON_HEILES = make_system("henon-heiles", {})
+PENDULUM = make_system("pendulum", {})
+SHIFTED_LOTKA_VOLTERRA = make_system("lotka-volterra", {"alpha": 3.5, "beta": 0.025, "gamma": 10, "delta": 0.07}, [[0, 8], [0, 8]])
+
+
+def trained(system, count, seed=0, **options):
+    """Return (fit, errors on as many test points)."""
+    fit = fit_source(SystemSamples(system, count, seed), FitOptions(seed=seed, **options), SERIAL)
+    return fit, evaluate(fit.model, SystemSamples(system, count, seed, "test points"), SERIAL)
+
+
+def henon_heiles():
+    """Gradient SWIM against numpy.linalg.lstsq, with all the threads it wants, on the same matrix; three times in turn."""
+    ours, theirs = [], []
+    for _ in range(3):
+        fit, errors = trained(HENON_HEILES, 20_000, sampler="gradient-swim")
+        ours.append(fit.solution.seconds)
+        rows = GradientOperator(fit.model.feature_map, SystemSamples(HENON_HEILES, 20_000, 0)).dense_rows(0, 20_000)
+        A, f = np.ascontiguousarray(rows[:, :-1]), rows[:, -1].copy()
+        del rows
+        start = time.perf_counter()
+        coefficients = np.linalg.lstsq(A, f, rcond=1e-13)[0]
+        theirs.append(time.perf_counter() - start)
+    constant = -fit.model.feature_map.energy(np.zeros(4), coefficients)
+    peer = HamiltonianModel(fit.model.feature_map, coefficients, constant, True, fit.model.domain)
+    peer_errors = evaluate(peer, SystemSamples(HENON_HEILES, 20_000, 0, "test points"), SERIAL)
+    ratio = np.median(np.array(theirs) / np.array(ours))
+    yield "Hénon–Heiles, K=20 000, M=2000, gradient SWIM", f"H {errors['energy_error']:.1e}, ∇H {errors['gradient_error']:.1e}"
+    yield "numpy.linalg.lstsq on the same matrix", f"H {peer_errors['energy_error']:.1e}, ∇H {peer_errors['gradient_error']:.1e}"
+    yield "its time over ours (median of 3)", f"{ratio:.1f} ({np.median(theirs):.1f} s over {np.median(ours):.1f} s)"
+
+
+def anchored():
+    """The job of the first README command."""
+    fit, errors = trained(HENON_HEILES, 20_000, bandwidth=1 / 16)
+    measured = f"H {errors['energy_error']:.1e}, ∇H {errors['gradient_error']:.1e}, {fit.solution.seconds:.1f} s"
+    yield "Hénon–Heiles, anchored, bandwidth 1/16", measured
+
+
+def mean_of_ten(name, system, **options):
+    energy_errors = [trained(system, 10_000, seed, features=1000, **options)[1]["energy_error"] for seed in range(10)]
+    yield f"{name}, mean of 10 seeds", f"H {np.mean(energy_errors):.1e} (largest {np.max(energy_errors):.1e})"
+
+
+def pendulum():
+    yield from mean_of_ten("pendulum p≤6, gradient SWIM", PENDULUM, sampler="gradient-swim")
+    yield from mean_of_ten("pendulum p≤6, anchored (4, 1)", PENDULUM, bandwidth=(4, 1))
+
+
+def lotka_volterra():
+    yield from mean_of_ten("Lotka–Volterra [0,8]², gradient SWIM", SHIFTED_LOTKA_VOLTERRA, sampler="gradient-swim")
+
+
+def gemm_rate(order=4000):
+    """Flops a second of numpy's matrix product with all its threads, the best of three."""
+    A = np.random.default_rng(0).standard_normal((order, order))
+    seconds = []
+    for _ in range(4):
+        start = time.perf_counter()
+        A @ A
+        seconds.append(time.perf_counter() - start)
+    return 2 * order**3 / min(seconds[1:])
+
+
+def fput():
+    """A million samples of ten degrees of freedom from a file, on two ranks; the matrix product's rate measured before and after."""
+    K, M = 1_000_000, 1000
+    with tempfile.TemporaryDirectory() as folder:
+        job = Path(folder) / "fput.toml"
+        job.write_text(f'[data]\nfile = "fput.h5"\n[features]\nsampler = "gradient-swim"\ncount = {M}\n')
+        program = [sys.executable, "-m", "hnn_hpc"]
+        generate = [*program, "generate", "fput-chain", "--set", "dof=10", "--samples", str(K), "--output", f"{folder}/fput.h5", "--quiet"]
+        subprocess.run(generate, check=True)
+        fractions, rates = [], []
+        for run in range(3):
+            before = gemm_rate()
+            command = ["mpirun", "-n", "2", *program, "fit", str(job), "--output", f"{folder}/out{run}", "--json", "--quiet"]
+            result = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
+            rates.append(2 * K * M**2 / result["seconds"]["solve"])
+            fractions.append(rates[-1] / ((before + gemm_rate()) / 2))
+    yield "FPUT, 10 degrees of freedom, K=1 000 000 from HDF5, M=1000, 2 ranks", f"{result['peak_memory_bytes'] / 1e9:.2f} GB a rank"
+    measured = f"{np.median(rates) / 1e9:.0f} GF/s, {np.median(fractions):.0%} of dgemm"
+    yield "2KM² over the solve's time, certificate included (median of 3)", measured
+
+
+ROWS = {"henon-heiles": henon_heiles, "anchored": anchored, "pendulum": pendulum, "lotka-volterra": lotka_volterra, "fput": fput}
+
+if __name__ == "__main__":
+    print("| what | measured |\n|---|---|", flush=True)
+    for row in sys.argv[1:] or ROWS:
+        for what, measured in ROWS[row]():
+            print(f"| {what} | {measured} |", flush=True)
