@@ -14,7 +14,8 @@ Importing this package starts neither MPI nor PETSc.
 from hnn_hpc import systems
 from hnn_hpc.errors import HnnError, NotCertifiedError, UserError
 from hnn_hpc.models import HamiltonianModel, load_model
-from hnn_hpc.training import Fit, FitOptions, fit
+from hnn_hpc.options import FitOptions
+from hnn_hpc.training import Fit, fit
 
 __version__ = "0.1.0"
 __all__ = ["Fit", "FitOptions", "HamiltonianModel", "HnnError", "NotCertifiedError", "UserError", "fit", "load_model", "systems"]

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hnn_hpc.errors import UserError, look_up
+from hnn_hpc.options import FitOptions
 from hnn_hpc.systems import SYSTEMS, HamiltonianSystem, make_system, parameter_names
-from hnn_hpc.training import FitOptions
 from hnn_hpc.values import finite_number, whole_number
 
 SYSTEM_KEYS = ("system", "box", "samples", "test_samples", "seed", "reference_point", "reference_energy")

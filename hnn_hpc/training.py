@@ -1,71 +1,25 @@
 """Training: from samples to a certified model. Survey the data, sample the hidden layer, solve for the output layer."""
 
 import hashlib
-import re
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hnn_hpc.errors import HnnError, UserError, look_up
-from hnn_hpc.features import ACTIVATIONS, SAMPLERS, FeatureMap, check_requirements, checked_bandwidth
+from hnn_hpc.errors import HnnError, UserError
+from hnn_hpc.features import ACTIVATIONS, SAMPLERS, FeatureMap, check_requirements
 from hnn_hpc.models import HamiltonianModel
 from hnn_hpc.operators import GradientOperator
+from hnn_hpc.options import options_from
 from hnn_hpc.parallel.communicator import as_communicator
 from hnn_hpc.parallel.threads import available_threads, single_threaded_blas
 from hnn_hpc.peak_memory import peak_memory_bytes
 from hnn_hpc.random_streams import random_stream
 from hnn_hpc.samples import check_arrays, spread_rows, survey_samples, total_rows
-from hnn_hpc.solvers import SOLVERS, Solution, plan, solve
-from hnn_hpc.values import finite_number, whole_number
+from hnn_hpc.solvers import Solution, plan, solve
+from hnn_hpc.values import finite_number
 
 FEWEST_SAMPLES = 3
-UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
-
-
-@dataclass(frozen=True)
-class FitOptions:
-    """What to fit and how; the same names and checks in `fit`, in the job file and after `--set`.
-
-    features            M, the number of hidden features
-    sampler             name in SAMPLERS
-    bandwidth           of the "anchored" sampler, dimensionless: a number, or one a coordinate (D,); the other samplers have none
-    activation          name in ACTIVATIONS
-    solver              name in SOLVERS
-    rcond               singular values below rcond times the largest, of the matrix with columns scaled to norm 1, are dropped
-    seed                of the hidden features; an integer >= 0
-    block_bytes         size of a row block, for experts: it shapes the fixed blocks and so the last bits of the answer; None: automatic
-    memory_per_rank     limit for blocks and triangles of one rank; None: no limit
-    Sizes are bytes, or text such as "4GB". Errors: `UserError` naming the option.
-    """
-
-    features: int = 2000
-    sampler: str = "anchored"
-    bandwidth: float | Sequence[float] = 0.25
-    activation: str = "tanh"
-    solver: str = "auto"
-    rcond: float = 1e-15
-    seed: int = 0
-    block_bytes: int | str | None = None
-    memory_per_rank: int | str | None = None
-
-    def __post_init__(self):
-        def keep(name, value):
-            object.__setattr__(self, name, value)
-
-        look_up(SAMPLERS, self.sampler, "sampler")
-        look_up(ACTIVATIONS, self.activation, "activation")
-        look_up(SOLVERS, self.solver, "solver")
-        keep("features", whole_number(self.features, "features", at_least=1))
-        keep("seed", whole_number(self.seed, "seed", at_least=0))
-        keep("bandwidth", _bandwidth(self.bandwidth))
-        keep("rcond", finite_number(self.rcond, "rcond"))
-        if not 0 <= self.rcond < 1:
-            raise UserError(f"rcond = {self.rcond}: expected a number of at least 0 and below 1")
-        for name in ("block_bytes", "memory_per_rank"):
-            if getattr(self, name) is not None:
-                keep(name, _bytes(getattr(self, name), name))
 
 
 @dataclass(frozen=True)
@@ -99,7 +53,7 @@ def fit(points, velocities, *, energies=None, reference=None, comm=None, progres
     """
     communicator = as_communicator(comm)
     with communicator.together():
-        options = _options(options)
+        options = options_from(options)
         points, velocities, energies = check_arrays(points, velocities, energies)
     count = total_rows(points, energies, communicator)
     layout = _plan(count, points.shape[1], options).layout
@@ -114,27 +68,25 @@ def fit_source(source, options, communicator, progress=None, require_certified=T
     """
     start = time.perf_counter()
     with communicator.together():
-        reference = _checked_reference(reference or source.reference, source.dimension)
+        reference = _checked_reference(source.reference if reference is None else reference, source.dimension)
         check_requirements(options.sampler, has_gradients=True, has_energies=source.has_energies, location=source.location)
         the_plan = _plan(source.count, source.dimension, options)
     threads = available_threads(communicator)
     with communicator.together():
         the_plan = the_plan.limited_to(threads, options.memory_per_rank)
-    pool = survey_samples(source, the_plan.layout, communicator, options.features, options.seed)
-    surveyed = time.perf_counter()
 
     def solve_for(layer):
-        operator = GradientOperator(FeatureMap(layer.weights, layer.biases, ACTIVATIONS[options.activation]), source)
-        return operator.feature_map, solve(operator, the_plan, communicator, options.rcond, require_certified, progress)
+        feature_map = FeatureMap(layer.weights, layer.biases, ACTIVATIONS[options.activation])
+        operator = GradientOperator(feature_map, source)
+        return feature_map, solve(operator, the_plan, communicator, options.rcond, require_certified, progress)
 
-    first_sampler = SAMPLERS[options.sampler].energies_from
-    if first_sampler:
-        feature_map, solution = solve_for(_draw(first_sampler, pool, options, communicator))
-        pool = replace(pool, energies=feature_map.energy(pool.points, solution.coefficients))
-    layer = _draw(options.sampler, pool, options, communicator)
-    sampled = time.perf_counter()
-    feature_map, solution = solve_for(layer)
-    constant = _constant(feature_map, solution.coefficients, reference, pool if source.has_energies else None)
+    with single_threaded_blas():
+        pool = survey_samples(source, the_plan.layout, communicator, options.features, options.seed)
+        surveyed = time.perf_counter()
+        layer = _sampled_layer(pool, options, communicator, solve_for)
+        sampled = time.perf_counter()
+        feature_map, solution = solve_for(layer)
+        constant = _constant(feature_map, solution.coefficients, reference, pool)
     domain = np.stack([pool.lower, pool.upper], axis=1)
     model = HamiltonianModel(feature_map, solution.coefficients, constant or 0.0, constant is not None, domain)
     ended = time.perf_counter()
@@ -149,12 +101,20 @@ def fit_source(source, options, communicator, progress=None, require_certified=T
     return Fit(model, solution, record)
 
 
+def _sampled_layer(pool, options, communicator, solve_for):
+    """Return the `HiddenLayer`; for a sampler on learned energies, after a first fit by `solve_for`."""
+    first_sampler = SAMPLERS[options.sampler].energies_from
+    if first_sampler:
+        feature_map, solution = solve_for(_draw(first_sampler, pool, options, communicator))
+        pool = replace(pool, energies=feature_map.energy(pool.points, solution.coefficients))
+    return _draw(options.sampler, pool, options, communicator)
+
+
 def _draw(sampler, pool, options, communicator):
     """Return the `HiddenLayer` of one sampler. Every rank draws it for itself from the shared seed; all must have drawn the same."""
     with communicator.together():
         rng, activation = random_stream(options.seed, "features"), ACTIVATIONS[options.activation]
-        with single_threaded_blas():
-            layer = SAMPLERS[sampler].draw(pool, options.features, rng, activation=activation, bandwidth=options.bandwidth)
+        layer = SAMPLERS[sampler].draw(pool, options.features, rng, activation=activation, bandwidth=options.bandwidth)
         digest = hashlib.sha256(layer.weights.tobytes() + layer.biases.tobytes()).hexdigest()
     if len(set(communicator.all_gather(digest))) > 1:
         raise HnnError("the ranks drew different hidden features from one seed: use one kind of processor and one version of numpy")
@@ -166,10 +126,9 @@ def _constant(feature_map, coefficients, reference, pool):
     if reference is not None:
         x0, H0 = reference
         return H0 - float(feature_map.energy(x0, coefficients))
-    if pool is None:
+    if pool.energies is None:
         return None
-    with single_threaded_blas():
-        return float(np.mean(pool.energies - feature_map.energy(pool.points, coefficients)))
+    return float(np.mean(pool.energies - feature_map.energy(pool.points, coefficients)))
 
 
 def _plan(samples, dimension, options):
@@ -188,32 +147,11 @@ def _checked_reference(reference, dimension):
     """Return (x0 (D,), H0) as floats, or None."""
     if reference is None:
         return None
-    x0, H0 = reference
-    x0 = np.asarray(x0, dtype=np.float64)
+    try:
+        x0, H0 = reference
+        x0 = np.asarray(x0, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise UserError(f"reference must be (x0, H0), a point and its energy; got {reference!r}") from None
     if x0.shape != (dimension,) or not np.isfinite(x0).all():
         raise UserError(f"the reference point must have {dimension} finite coordinates; got {x0.tolist()}")
     return x0, finite_number(H0, "the reference energy")
-
-
-def _options(given):
-    """Return `FitOptions`; a wrong name raises `UserError` listing the right ones."""
-    known = {field.name: field for field in fields(FitOptions)}
-    for name in given:
-        look_up(known, name, "option")
-    return FitOptions(**given)
-
-
-def _bandwidth(value):
-    """Return a bandwidth as a float or a tuple of floats."""
-    g = checked_bandwidth(value).tolist()
-    return tuple(g) if isinstance(g, list) else g
-
-
-def _bytes(value, name):
-    """Return a size as a number of bytes, from a whole number or text such as "4GB" or "512 MiB"."""
-    if isinstance(value, str):
-        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", value)
-        if not match or match[2].upper() not in UNITS:
-            raise UserError(f"{name} = {value!r}: expected bytes, or a size such as '4GB' or '512MiB'")
-        value = int(float(match[1]) * UNITS[match[2].upper()])
-    return whole_number(value, name, at_least=1)

@@ -88,8 +88,11 @@ trap 'rm -f "$log"' EXIT
 # Several shells, or tasks of one job, may come at once: one of them makes it, the others wait. The lock ends with the processes that hold
 # file 9 open, so that none is left behind by an interruption.
 { exec 9>> "$root/.venv.lock"; } 2> /dev/null || fail "cannot write in $root, so there is no place for .venv"
-"$python" -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX)' 2> /dev/null ||
-    say "the file system of $root has no locks: let one shell make .venv before another starts"
+lock() { "$python" -c "import fcntl; fcntl.flock(9, $1)" 2> /dev/null; }
+lock 'fcntl.LOCK_EX | fcntl.LOCK_NB' || {
+    say "another shell is making .venv: waiting for it"
+    lock 'fcntl.LOCK_EX' || say "the file system of $root has no locks: let one shell make .venv before another starts"
+}
 if is_made; then exit 0; fi
 
 if [[ "$(cat "$venv/stamp" 2> /dev/null)" == "$(purpose), "* ]]; then

@@ -17,7 +17,7 @@ LAYERS = """
     samples | integrators
     operators
     solvers | storage
-    models
+    models | options
     training | evaluation
     hnn_hpc
     report | job | generation

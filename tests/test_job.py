@@ -6,7 +6,7 @@ import pytest
 
 from hnn_hpc.errors import UserError
 from hnn_hpc.job import FileData, SystemData, job_from_tables, load_job, parse_setting
-from hnn_hpc.training import FitOptions
+from hnn_hpc.options import FitOptions
 
 JOBS = Path(__file__).parents[1] / "jobs"
 NOWHERE = Path("nowhere")

@@ -61,6 +61,11 @@ def test_energies_fix_the_constant_where_there_is_no_reference():
     np.testing.assert_allclose(model.energy(TEST.points) - 7, TEST.energies, atol=1e-4)
 
 
+def test_the_constant_comes_from_the_data_also_where_a_first_fit_gave_the_energies_to_sample_by():
+    model = fit(*TRAINING[:2], energies=TRAINING.energies + 7, features=300, sampler="approximate-swim").model
+    np.testing.assert_allclose(model.energy(TEST.points) - 7, TEST.energies, atol=1e-4)
+
+
 def test_approximate_swim_needs_no_energies_and_swim_says_so():
     assert fit(*TRAINING[:2], features=50, sampler="approximate-swim").solution.certified
     with pytest.raises(UserError, match=r"'swim' needs energies, which the arrays does not have; use 'gradient-swim'.*'approximate-swim'"):
@@ -134,7 +139,7 @@ def test_more_features_than_rows():
     assert fit(TRAINING.points[:10], TRAINING.velocities[:10], features=20).solution.certified
 
 
-@pytest.mark.parametrize("reference", [([0.0], 1.0), ([0.0, np.nan], 1.0), ([0.0, 0.0], np.inf)])
+@pytest.mark.parametrize("reference", [([0.0], 1.0), ([0.0, np.nan], 1.0), ([0.0, 0.0], np.inf), 3, (1, 2, 3), (["a", "b"], 1.0)])
 def test_bad_reference(reference):
     with pytest.raises(UserError, match="reference"):
         fit(*TRAINING[:2], features=10, reference=reference)

@@ -7,7 +7,7 @@ import numpy as np
 from hnn_hpc.features.activations import Activation
 
 # Values handled at a time: 256 kB, so that the passes of one evaluation (product, bias, activation) meet in the core's own cache.
-# A third faster than one pass after the other over the whole block, and the bound on memory for energies and gradients.
+# For D <= 4 a third faster than one pass after the other over the whole block, and the bound on memory for energies and gradients.
 CACHED_VALUES = 2**15
 
 
@@ -43,7 +43,8 @@ class FeatureMap:
     def derivative_transposed(self, x_block, out):
         """Write Sᵀ = sigma'(W xᵀ + b) into out (M, B), C-contiguous, for points x_block (B, D); return out.
 
-        Features come first because then `out` is the column-major S that LAPACK wants. No temporary array is larger than x_block.
+        Features come first because then `out` is the column-major S that LAPACK wants. Temporary memory: a
+        copy of x_block and at most CACHED_VALUES numbers.
         """
         x_transposed = np.ascontiguousarray(x_block.T)
         rows = max(1, CACHED_VALUES // max(1, len(x_block)))

@@ -138,6 +138,6 @@ def world_communicator():
     """Return the communicator of all ranks that were started together. Starts MPI; for the command line and tests only."""
     try:
         from mpi4py import MPI
-    except ImportError as error:
+    except (ImportError, RuntimeError) as error:  # RuntimeError: mpi4py is there, but no MPI library is
         raise UserError(f"running on several ranks needs mpi4py ({error}): pip install 'hnn-hpc[mpi]'") from None
     return MPICommunicator(MPI.COMM_WORLD) if MPI.COMM_WORLD.Get_size() > 1 else SerialCommunicator()

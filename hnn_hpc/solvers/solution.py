@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from hnn_hpc.errors import NotCertifiedError
-from hnn_hpc.parallel.threads import single_threaded_blas
 from hnn_hpc.solvers.certificate import LARGEST_BACKWARD_ERROR, certificate_of, true_residual
 from hnn_hpc.solvers.triangle import TriangleFactor
 
@@ -52,13 +51,13 @@ def solve(operator, plan, communicator, rcond=1e-15, require_certified=True, pro
     """Return the `Solution` of min ‖A w - f‖ on every rank. Collective.
 
     Parameters: operator (RowOperator); plan (Plan): which solver, over which blocks, with how many threads; rcond: see `TriangleFactor`.
+    The caller holds BLAS to one thread (`parallel.threads`), or the bits may depend on how many there are.
     Errors: `NotCertifiedError`, on all ranks, where the certificate fails, unless `require_certified` is False.
     """
     start = time.perf_counter()
-    with single_threaded_blas():
-        with _stage(progress, "factor", plan.blocks_of(communicator)) as on_leaf:
-            triangle = plan.reduce(operator, plan.layout, communicator, plan.threads, on_leaf)
-        answer = _refined_answer(operator, triangle, plan, communicator, rcond, progress)
+    with _stage(progress, "factor", plan.blocks_of(communicator)) as on_leaf:
+        triangle = plan.reduce(operator, plan.layout, communicator, plan.threads, on_leaf)
+    answer = _refined_answer(operator, triangle, plan, communicator, rcond, progress)
     solution = Solution(
         solver=plan.solver,
         **answer,
@@ -69,7 +68,7 @@ def solve(operator, plan, communicator, rcond=1e-15, require_certified=True, pro
         raise NotCertifiedError(
             f"the solve is not certified: backward error {solution.backward_error:.1e} where {LARGEST_BACKWARD_ERROR:g} was asked, "
             f"condition {solution.condition_estimate:.1e}, rank {solution.rank} of {operator.columns}; "
-            "try fewer features, another bandwidth or a larger rcond",
+            "try fewer features, another bandwidth or another rcond",
             solution,
         )
     return solution

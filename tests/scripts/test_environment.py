@@ -136,6 +136,14 @@ def test_vanished_or_other_python_makes_it_anew(clone, version):
     assert clone.made() == ["venv", "pip"]
 
 
+@pytest.mark.parametrize("setting", [{"HNN_HPC_SITE": "1"}, {"HNN_HPC_MODULES": "python"}])
+def test_another_site_or_set_of_modules_makes_it_anew(clone, setting):
+    clone.run()
+    clone.noted()
+    assert clone.run("module() { :; }; source slurm/environment.sh", **setting)[0] == 0
+    assert clone.made() == ["venv", "pip"]
+
+
 def test_interrupted_installation_is_made_anew(clone):
     process = clone.start(PIP_DOES="sleep 60")
     while "pip" not in clone.notes.read_text():
@@ -159,9 +167,10 @@ def test_failed_installation_shows_why_and_leaves_the_shell_alive(clone):
 
 
 def test_shells_that_come_at_once_make_it_once(clone):
-    shells = [clone.start(PIP_DOES="sleep 0.3") for _ in range(4)]
+    shells = [clone.start(PIP_DOES="sleep 1") for _ in range(4)]
     errors = [shell.communicate()[1] for shell in shells]
     assert [shell.returncode for shell in shells] == [0] * 4, errors
+    assert sorted("waiting for it" in error for error in errors) == [False, True, True, True]
     assert clone.made() == ["venv", "pip"]
 
 

@@ -43,7 +43,8 @@ def run_all(project, *arguments, ranks="1 2", seconds="60"):
 
 
 def test_everything_is_run_and_counted(project):
-    (project / "tests/test_serial.py").write_text(PASSING)
+    not_inherited = 'import os\n\n\ndef test_counts_are_not_for_other_runs():\n    assert "HNN_HPC_TEST_COUNTS" not in os.environ\n'
+    (project / "tests/test_serial.py").write_text(not_inherited)
     (project / "tests/mpi/test_ranks.py").write_text(PASSING)
     status, out, last = run_all(project, ranks="1 3")
     assert (status, last) == (0, "3 passed, 0 failed"), out
@@ -57,9 +58,10 @@ def test_failure_on_one_rank_is_counted_and_shown(project):
 
 
 def test_arguments_reach_pytest_and_unclean_code_fails(project):
-    (project / "tests/test_serial.py").write_text(PASSING + "def test_other():\n    import os\n    assert False\n")
-    status, out, last = run_all(project, "-k", "passes", ranks="1")
-    assert (status, last) == (1, "1 passed, 2 failed"), out
+    failing = "def test_fails():\n    assert False\ndef test_is_no_test(missing): pass\ndef test_other():\n    import os\n"
+    (project / "tests/test_serial.py").write_text(PASSING + failing)
+    status, out, last = run_all(project, "-k", "not other", ranks="1")
+    assert (status, last) == (1, "1 passed, 4 failed"), out  # two of ruff
     assert "FAILED ruff check" in out and "FAILED ruff format --check" in out
 
 
@@ -91,7 +93,7 @@ def test_ranks_that_wait_for_each_other_end_with_the_failure_shown(project):
     (project / "tests/mpi/test_ranks.py").write_text(ON_RANK_1 + "    MPI.COMM_WORLD.Barrier()\n")
     status, out, last = run_all(project, ranks="2")
     assert (status, last) == (1, "0 passed, 1 failed"), out
-    assert "rank one is wrong" in out and "another rank did not end this test" in out
+    assert "rank one is wrong" in out and "another rank did not end this test" in out and "not done after" not in out
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
