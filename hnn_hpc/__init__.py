@@ -16,6 +16,6 @@ from hnn_hpc.errors import HnnError, NotCertifiedError, UserError
 from hnn_hpc.models import HamiltonianModel, load_model
 from hnn_hpc.options import FitOptions
 from hnn_hpc.training import Fit, fit
+from hnn_hpc.version import __version__ as __version__
 
-__version__ = "0.1.0"
 __all__ = ["Fit", "FitOptions", "HamiltonianModel", "HnnError", "NotCertifiedError", "UserError", "fit", "load_model", "systems"]

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from hnn_hpc.errors import UserError, look_up
 from hnn_hpc.features import ACTIVATIONS, SAMPLERS, checked_bandwidth
@@ -54,14 +54,6 @@ class FitOptions:
         for name in ("block_bytes", "memory_per_rank"):
             if getattr(self, name) is not None:
                 keep(name, _bytes(getattr(self, name), name))
-
-
-def options_from(given):
-    """Return the `FitOptions` of a dict; a wrong name raises `UserError` listing the right ones."""
-    known = {field.name: field for field in fields(FitOptions)}
-    for name in given:
-        look_up(known, name, "option")
-    return FitOptions(**given)
 
 
 def _bandwidth(value):

@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
@@ -10,10 +10,11 @@ from hnn_hpc.errors import HnnError, UserError
 from hnn_hpc.features import ACTIVATIONS, SAMPLERS, FeatureMap, check_requirements
 from hnn_hpc.models import HamiltonianModel
 from hnn_hpc.operators import GradientOperator
-from hnn_hpc.options import options_from
+from hnn_hpc.options import FitOptions
 from hnn_hpc.parallel.communicator import as_communicator
 from hnn_hpc.parallel.threads import available_threads, single_threaded_blas
 from hnn_hpc.peak_memory import peak_memory_bytes
+from hnn_hpc.provenance import versions
 from hnn_hpc.random_streams import random_stream
 from hnn_hpc.samples import check_arrays, spread_rows, survey_samples, total_rows
 from hnn_hpc.solvers import Solution, plan, solve
@@ -33,7 +34,25 @@ class Fit:
     record: dict
 
 
-def fit(points, velocities, *, energies=None, reference=None, comm=None, progress=None, require_certified=True, **options):
+def fit(
+    points,
+    velocities,
+    *,
+    features=2000,
+    sampler="anchored",
+    bandwidth=0.25,
+    activation="tanh",
+    solver="auto",
+    rcond=1e-15,
+    seed=0,
+    block_bytes=None,
+    memory_per_rank=None,
+    energies=None,
+    reference=None,
+    comm=None,
+    progress=None,
+    require_certified=True,
+):
     """Learn a Hamiltonian from phase-space samples and return the `Fit`, the same on every rank.
 
     With a communicator, each rank passes its own rows (any number of them, zero too; the global order is rank after rank) and the same
@@ -42,21 +61,22 @@ def fit(points, velocities, *, energies=None, reference=None, comm=None, progres
     Parameters
     points             (K, D) states x = (q, p), D = 2n
     velocities         (K, D) dx/dt at the points
+    features … memory_per_rank    see `FitOptions`
     energies           (K,) H at the points; the sampler "swim" needs them, and they fix the constant of Ĥ where there is no reference
     reference          (x0, H0) fixes the constant of Ĥ by Ĥ(x0) = H0; without it and energies it is 0, and `model.constant_known` False
     comm               None, or a communicator of mpi4py
     progress           an object with start(stage, total), advance() and finish(), or None
     require_certified  False returns an uncertified solution instead of raising
-    options            those of `FitOptions`: features=2000, sampler="anchored", bandwidth=0.25, solver="auto", rcond=1e-15, seed=0, …
 
     Errors: `UserError` for input that cannot be used, `NotCertifiedError` where the certificate fails; on all ranks alike.
     """
     communicator = as_communicator(comm)
     with communicator.together():
-        options = options_from(options)
+        options = FitOptions(features, sampler, bandwidth, activation, solver, rcond, seed, block_bytes, memory_per_rank)
         points, velocities, energies = check_arrays(points, velocities, energies)
+    communicator.agree("the options of the fit", options)
     count = total_rows(points, energies, communicator)
-    layout = _plan(count, points.shape[1], options).layout
+    layout = _plan(count, points.shape[1], options, "the arrays").layout
     source = spread_rows(points, velocities, energies, layout, communicator)
     return fit_source(source, options, communicator, progress, require_certified, reference)
 
@@ -69,8 +89,9 @@ def fit_source(source, options, communicator, progress=None, require_certified=T
     start = time.perf_counter()
     with communicator.together():
         reference = _checked_reference(source.reference if reference is None else reference, source.dimension)
-        check_requirements(options.sampler, has_gradients=True, has_energies=source.has_energies, location=source.location)
-        the_plan = _plan(source.count, source.dimension, options)
+        check_requirements(options.sampler, source.has_energies, source.location)
+        the_plan = _plan(source.count, source.dimension, options, source.location)
+    communicator.agree("the options of the fit", (options, reference, require_certified, the_plan.layout))
     threads = available_threads(communicator)
     with communicator.together():
         the_plan = the_plan.limited_to(threads, options.memory_per_rank)
@@ -88,7 +109,8 @@ def fit_source(source, options, communicator, progress=None, require_certified=T
         feature_map, solution = solve_for(layer)
         constant = _constant(feature_map, solution.coefficients, reference, pool)
     domain = np.stack([pool.lower, pool.upper], axis=1)
-    model = HamiltonianModel(feature_map, solution.coefficients, constant or 0.0, constant is not None, domain)
+    provenance = _provenance(source, options, solution)
+    model = HamiltonianModel(feature_map, solution.coefficients, constant or 0.0, constant is not None, domain, provenance)
     ended = time.perf_counter()
     record = {
         "samples": source.count,
@@ -131,10 +153,17 @@ def _constant(feature_map, coefficients, reference, pool):
     return float(np.mean(pool.energies - feature_map.energy(pool.points, coefficients)))
 
 
-def _plan(samples, dimension, options):
+def _provenance(source, options, solution):
+    """Return what the model's file says of its origin."""
+    certificate = {name: value for name, value in vars(solution).items() if name != "coefficients"}
+    seeds = {"data": source.description.get("seed"), "features": options.seed}
+    return {"samples": source.description, "options": asdict(options), "seeds": seeds, "versions": versions(), "certificate": certificate}
+
+
+def _plan(samples, dimension, options, location):
     """Return the `Plan` for K samples; `UserError` where K and M do not suit each other."""
     if samples < FEWEST_SAMPLES:
-        raise UserError(f"got {samples} samples; at least {FEWEST_SAMPLES} are needed")
+        raise UserError(f"{location}: got {samples} samples; at least {FEWEST_SAMPLES} are needed")
     if options.features > samples * dimension:
         raise UserError(
             f"features = {options.features} is more than the {samples * dimension} rows that {samples} samples of {dimension} coordinates "

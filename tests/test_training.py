@@ -1,12 +1,18 @@
 """The library call, end to end on one rank: what it learns, what it records, and what it refuses."""
 
+import inspect
+from dataclasses import fields
+
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from hnn_hpc import FitOptions, UserError, fit, load_model
 from hnn_hpc.features import SAMPLERS
+from hnn_hpc.parallel.communicator import SerialCommunicator
 from hnn_hpc.samples import SystemSamples
 from hnn_hpc.systems import make_system
+from hnn_hpc.training import fit_source
 
 PENDULUM = make_system("pendulum", {})
 TRAINING = SystemSamples(PENDULUM, 3000, seed=1).read(0, 3000)
@@ -40,6 +46,48 @@ def test_options_given_as_text_and_numbers_mean_the_same():
     np.testing.assert_array_equal(first.model.coefficients, second.model.coefficients)
 
 
+def test_blas_threads_do_not_change_a_bit():
+    """D = 20 and many features: sizes at which OpenBLAS gives other bits on two threads than on one where nobody holds it."""
+    samples = SystemSamples(make_system("fput-chain", {"dof": 10}), 1500, seed=1).read(0, 1500)
+    fits = []
+    for threads in (1, 2):
+        with threadpool_limits(threads, user_api="blas"):
+            fits.append(fit(*samples[:2], features=300, sampler="approximate-swim", reference=(np.full(20, 0.3), 1.0)))
+    np.testing.assert_array_equal(fits[0].model.weights, fits[1].model.weights)
+    np.testing.assert_array_equal(fits[0].model.coefficients, fits[1].model.coefficients)
+    assert fits[0].model.constant == fits[1].model.constant
+
+
+def test_no_more_rows_are_read_at_once_than_a_block_has():
+    largest = []
+
+    class Recording(SystemSamples):
+        def read(self, start, stop):
+            largest.append(stop - start)
+            return super().read(start, stop)
+
+    for count in (20_000, 80_000):
+        largest.append(0)
+        fit_source(Recording(PENDULUM, count, seed=1), FitOptions(features=50, block_bytes="1MiB"), SerialCommunicator())
+    # A block of 52 columns in 1 MiB has 2520 rows, but no more than 4 times its columns; the survey reads slices of 4 MiB, whatever K is.
+    assert max(largest[: largest.index(0, 1)]) <= 131_072 and largest.count(0) > 1
+    assert max(size for size in largest if size <= 2520) <= 4 * 52
+
+
+def test_approximate_swim_draws_as_swim_does_with_the_energies_of_a_first_fit():
+    first = fit(*TRAINING[:2], features=100, sampler="uniform-swim", seed=3).model
+    swim = fit(*TRAINING[:2], energies=first.energy(TRAINING.points), features=100, sampler="swim", seed=3).model
+    approximate = fit(*TRAINING[:2], features=100, sampler="approximate-swim", seed=3).model
+    uniform = fit(*TRAINING[:2], features=100, sampler="uniform-swim", seed=3).model
+    np.testing.assert_array_equal(approximate.weights, swim.weights)
+    assert not np.array_equal(approximate.weights, uniform.weights)
+
+
+def test_the_signature_shows_the_options_and_their_defaults():
+    shown = {name: parameter.default for name, parameter in inspect.signature(fit).parameters.items()}
+    assert {field.name: field.default for field in fields(FitOptions)}.items() <= shown.items()
+
+
 def test_seed_decides_the_features():
     weights = [fit(*TRAINING[:2], features=20, seed=seed).model.weights for seed in (0, 0, 1)]
     np.testing.assert_array_equal(weights[0], weights[1])
@@ -68,7 +116,9 @@ def test_the_constant_comes_from_the_data_also_where_a_first_fit_gave_the_energi
 
 def test_approximate_swim_needs_no_energies_and_swim_says_so():
     assert fit(*TRAINING[:2], features=50, sampler="approximate-swim").solution.certified
-    with pytest.raises(UserError, match=r"'swim' needs energies, which the arrays does not have; use 'gradient-swim'.*'approximate-swim'"):
+    with pytest.raises(
+        UserError, match=r"'swim' needs energies, and there are none in the arrays; use 'gradient-swim'.*'approximate-swim'"
+    ):
         fit(*TRAINING[:2], features=50, sampler="swim")
 
 
@@ -119,7 +169,6 @@ def test_progress_is_told_every_stage():
         ("block_bytes", 0, r"block_bytes = 0"),
         ("memory_per_rank", "4 bananas", r"memory_per_rank = '4 bananas': expected bytes, or a size such as '4GB'"),
         ("memory_per_rank", 1000, r"memory_per_rank = 1000 bytes is too little"),
-        ("width", 5, r"unknown option 'width'; the options are: features, sampler"),
     ],
 )
 def test_bad_options_are_named(option, value, words):
@@ -129,7 +178,7 @@ def test_bad_options_are_named(option, value, words):
 
 @pytest.mark.parametrize("samples", [0, 1, 2])
 def test_too_few_samples(samples):
-    with pytest.raises(UserError, match=rf"got {samples} samples; at least 3 are needed"):
+    with pytest.raises(UserError, match=rf"the arrays: got {samples} samples; at least 3 are needed"):
         fit(TRAINING.points[:samples], TRAINING.velocities[:samples])
 
 

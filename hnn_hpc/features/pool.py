@@ -10,13 +10,13 @@ class Pool:
     """The bounded set of samples from which hidden features are drawn: rows from all over the data set, identical on every rank.
 
     points        -- (P, D)
-    gradients     -- (P, D), grad H = J⁻¹ dx/dt at the points; None where no sampler asks for them
+    gradients     -- (P, D), grad H = J⁻¹ dx/dt at the points
     energies      -- (P,), H at the points, up to a constant; None where the data have none
     lower, upper  -- (D,), the limits of each coordinate over the whole data set, not over the pool alone
     """
 
     points: np.ndarray
-    gradients: np.ndarray | None
+    gradients: np.ndarray
     energies: np.ndarray | None
     lower: np.ndarray
     upper: np.ndarray

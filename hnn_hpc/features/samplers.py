@@ -44,40 +44,35 @@ def draw_elm(pool, count, rng, *, activation, bandwidth=None):
 class Sampler:
     """How features are drawn, and from what.
 
-    draw           -- the function
-    requires       -- the members of the `Pool` it reads, besides the limits
-    energies_from  -- None: the energies are the data's. A sampler's name: they are those of a first fit with that sampler, so that data
-                      without energies will do, at the price of two fits
-    instead        -- what to use where the data do not have what it requires, for the error message
+    draw            -- the function
+    needs_energies  -- whether it reads the energies of the `Pool`
+    energies_from   -- None: they are the data's. A sampler's name: they are those of a first fit with that sampler, so that data without
+                       energies will do, at the price of two fits
     """
 
     draw: Callable
-    requires: frozenset
+    needs_energies: bool = False
     energies_from: str | None = None
-    instead: str = ""
 
 
 SAMPLERS = {
-    "anchored": Sampler(draw_anchored, frozenset({"points"})),
-    "gradient-swim": Sampler(draw_gradient_swim, frozenset({"points", "gradients"}), instead="'uniform-swim'"),
-    "swim": Sampler(
-        draw_swim,
-        frozenset({"points", "energies"}),
-        instead="'gradient-swim', which needs only velocities, or 'approximate-swim', which fits twice",
-    ),
-    "uniform-swim": Sampler(draw_uniform_swim, frozenset({"points"})),
-    "approximate-swim": Sampler(draw_swim, frozenset({"points", "energies"}), energies_from="uniform-swim"),
-    "elm": Sampler(draw_elm, frozenset({"points"})),
+    "anchored": Sampler(draw_anchored),
+    "gradient-swim": Sampler(draw_gradient_swim),
+    "swim": Sampler(draw_swim, needs_energies=True),
+    "uniform-swim": Sampler(draw_uniform_swim),
+    "approximate-swim": Sampler(draw_swim, needs_energies=True, energies_from="uniform-swim"),
+    "elm": Sampler(draw_elm),
 }
 
 
-def check_requirements(name, has_gradients, has_energies, location="the data"):
+def check_requirements(name, has_energies, location="the data"):
     """Raise `UserError` unless the sampler `name` can draw from what `location` (a file, for the message) offers."""
     sampler = look_up(SAMPLERS, name, "sampler")
-    offered = {"gradients": has_gradients, "energies": has_energies or sampler.energies_from is not None}
-    for quantity, word in [("gradients", "velocities"), ("energies", "energies")]:
-        if quantity in sampler.requires and not offered[quantity]:
-            raise UserError(f"the sampler {name!r} needs {word}, which {location} does not have; use {sampler.instead}")
+    if sampler.needs_energies and not (has_energies or sampler.energies_from):
+        raise UserError(
+            f"the sampler {name!r} needs energies, and there are none in {location}; use 'gradient-swim', which needs only velocities, "
+            "or 'approximate-swim', which fits twice"
+        )
 
 
 def checked_bandwidth(bandwidth, dimension=None):

@@ -11,6 +11,9 @@ import numpy as np
 
 from hnn_hpc.errors import HnnError, UserError
 
+# Of our messages, on a communicator that may be the user's.
+TAG = 24117
+
 
 class SerialCommunicator:
     """The communicator of a program that runs alone."""
@@ -25,6 +28,9 @@ class SerialCommunicator:
 
     def all_gather(self, value):
         return [value]
+
+    def agree(self, what, value):
+        pass
 
     def barrier(self):
         pass
@@ -66,17 +72,31 @@ class MPICommunicator:
 
     def send(self, array, destination):
         """Send a contiguous float64 array to one rank, which calls `receive`."""
-        self._comm.Send(array, dest=destination)
+        self._comm.Send(array, dest=destination, tag=TAG)
 
     def receive(self, like, source):
         """Return the array that `source` sends; `like` is any array of its shape and memory order."""
         array = np.empty_like(like)
-        self._comm.Recv(array, source=source)
+        self._comm.Recv(array, source=source, tag=TAG)
         return array
 
-    def exchange(self, outgoing):
-        """Return what every rank addressed to this one: `outgoing[rank]` is any picklable value, of any size."""
-        return self._comm.alltoall(outgoing)
+    def exchange_rows(self, rows, counts):
+        """Return the rows addressed to this rank, in the order of the ranks they come from.
+
+        rows (B, width), float64 and C-contiguous: those for rank 0 first, then those for rank 1 …; counts: how many for each.
+        """
+        width = rows.shape[1]
+        coming = self._comm.alltoall(counts)
+        received = np.empty((sum(coming), width))
+        self._comm.Alltoallv([rows, [count * width for count in counts]], [received, [count * width for count in coming]])
+        return received
+
+    def agree(self, what, value):
+        """Raise `UserError` on all ranks unless `value` reads the same on all; `what` names it."""
+        values = self.all_gather(repr(value))
+        for rank, other in enumerate(values):
+            if other != values[0]:
+                raise UserError(f"every rank must pass the same; {what} on rank {rank}: {other}; on rank 0: {values[0]}")
 
     def barrier(self):
         self._comm.Barrier()

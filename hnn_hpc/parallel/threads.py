@@ -17,9 +17,8 @@ def single_threaded_blas():
 def available_threads(communicator):
     """Return how many threads this rank may use: $HNN_HPC_THREADS, or else the node's cores shared among its ranks. Collective."""
     cores, ranks = communicator.node_cores
-    wanted = os.environ.get(VARIABLE)
-    if wanted is None:
-        return max(1, cores // ranks)
-    if not wanted.isdecimal() or int(wanted) < 1:
-        raise UserError(f"{VARIABLE} must be a whole number of threads, 1 or more; it is {wanted!r}")
+    wanted = os.environ.get(VARIABLE) or str(max(1, cores // ranks))
+    with communicator.together():
+        if not wanted.isdecimal() or int(wanted) < 1:
+            raise UserError(f"{VARIABLE} must be a whole number of threads, 1 or more; it is {wanted!r}")
     return int(wanted)

@@ -17,7 +17,7 @@ class ArraySamples:
     energies: np.ndarray | None
     count: int
     first: int = 0
-    reference: tuple | None = None
+    reference = None
     location = "the arrays"
 
     @property
@@ -54,7 +54,10 @@ def check_arrays(points, velocities, energies=None):
 
 
 def _as_floats(name, values, dimensions):
-    array = np.asarray(values)
+    try:
+        array = np.asarray(values)
+    except ValueError:  # rows of different lengths
+        array = np.empty(0, dtype=object)
     if array.ndim != dimensions or array.dtype.kind not in "iuf":
         shape = "(K, D)" if dimensions == 2 else "(K,)"
         raise UserError(f"{name} must be an array of real numbers of shape {shape}; got shape {array.shape}, dtype {array.dtype}")
@@ -71,22 +74,20 @@ def total_rows(points, energies, communicator):
     return sum(shape[0] for shape, _ in held)
 
 
-def spread_rows(points, velocities, energies, layout, communicator, reference=None):
+def spread_rows(points, velocities, energies, layout, communicator):
     """Return `ArraySamples` with the rows that this rank owns in `layout`.
 
     Each rank passes its own rows (K_rank, D), any number of them, zero too; the global order is rank after rank. One all-to-all moves
     every row to the rank whose global blocks need it, so the fit does not depend on how the rows were spread before.
     """
     if communicator.size == 1:
-        return ArraySamples(points, velocities, energies, len(points), 0, reference)
+        return ArraySamples(points, velocities, energies, len(points))
     held = np.concatenate([[0], np.cumsum(communicator.all_gather(len(points)))])
-    first = held[communicator.rank]
-
-    def rows_for(rank):
-        start, stop = layout.owned_rows(rank, communicator.size)
-        rows = slice(max(start - first, 0), max(stop - first, 0))
-        return points[rows], velocities[rows], None if energies is None else energies[rows]
-
-    parts = communicator.exchange([rows_for(rank) for rank in range(communicator.size)])
-    columns = [None if column[0] is None else np.concatenate(column) for column in zip(*parts, strict=True)]
-    return ArraySamples(*columns, int(held[-1]), layout.owned_rows(communicator.rank, communicator.size)[0], reference)
+    own_start, own_stop = held[communicator.rank : communicator.rank + 2]
+    wanted = [layout.owned_rows(rank, communicator.size) for rank in range(communicator.size)]
+    counts = [int(max(0, min(stop, own_stop) - max(start, own_start))) for start, stop in wanted]
+    rows = communicator.exchange_rows(np.column_stack([points, velocities] + ([] if energies is None else [energies])), counts)
+    points, velocities, energies = np.split(rows, [points.shape[1], 2 * points.shape[1]], axis=1)
+    energies = energies[:, 0].copy() if energies.shape[1] else None
+    points, velocities = np.ascontiguousarray(points), np.ascontiguousarray(velocities)
+    return ArraySamples(points, velocities, energies, int(held[-1]), wanted[communicator.rank][0])

@@ -19,8 +19,8 @@ class Plan:
     layout      the fixed global blocks (RowLayout)
     columns     of the matrix that is factored: M + D for [S | F], M + 1 for [A | f]
     block_rows  rows of that matrix in the largest block
-    flops       of the factorization, the merges and the certificate
-    svd_flops   more, where the rank decision needs the SVD of the triangle
+    factor_flops, pass_flops, svd_flops
+                of the factorization and its merges; of one pass for the true residual; of the SVD, where the rank decision needs it
     threads     of a rank
     """
 
@@ -29,7 +29,8 @@ class Plan:
     layout: RowLayout
     columns: int
     block_rows: int
-    flops: float
+    factor_flops: float
+    pass_flops: float
     svd_flops: float
     threads: int = 1
 
@@ -40,11 +41,11 @@ class Plan:
     def memory(self, threads):
         """Return the bytes that a rank needs for blocks and triangles with so many threads.
 
-        While factoring, a thread holds one block and its stack of triangles, log2(blocks) + 1 at most; besides there are the result and the
-        one received. While solving, rank 0 holds R, its scaled copy, and for the SVD two factors and as much again to work in. Samples,
-        imports and MPI come on top.
+        While factoring, a thread holds one block and its stack of triangles, 2 log2(blocks) at most and no more than it has blocks;
+        besides there are the result and the one received. While solving, rank 0 holds R, its scaled copy, and for the SVD two factors
+        and as much again to work in. Samples, imports and MPI come on top.
         """
-        stack = min(self.layout.blocks, ceil(log2(self.layout.blocks + 1)) + 1)
+        stack = min(ceil(self.layout.blocks / threads), 2 * ceil(log2(self.layout.blocks + 1)))
         factoring = threads * (self.block_rows * self.columns + stack * self.columns**2) + 2 * self.columns**2
         return 8 * max(factoring, 8 * self.columns**2)
 
@@ -65,15 +66,20 @@ class Plan:
 
 
 def plan(samples, dimension, features, solver="auto", block_bytes=None):
-    """Return the `Plan` for K samples of D coordinates and M features; the names of solvers are the keys of SOLVERS."""
+    """Return the `Plan` for K samples of D coordinates and M features; `solver` is a key of SOLVERS."""
     return look_up(SOLVERS, solver, "solver")(samples, dimension, features, block_bytes)
+
+
+def _plan_cheapest(K, D, M, block_bytes):
+    """The plan of fewest flops, both solvers being as accurate: khatri-rao-qr unless there are far fewer samples than features."""
+    return min((solver(K, D, M, block_bytes) for solver in (_plan_khatri_rao_qr, _plan_tsqr)), key=lambda plan: plan.factor_flops)
 
 
 def _plan_khatri_rao_qr(K, D, M, block_bytes):
     columns = M + D
     layout = plan_layout(K, columns, 1, block_bytes)
-    flops = 2 * K * columns**2 + 2 / 3 * (D - 1) * M**3 + _flops_of_products(K, D, M)
-    return Plan("khatri-rao-qr", khatri_rao_triangle, layout, columns, layout.largest_block, flops, _flops_of_svd(M))
+    flops = 2 * K * columns**2 + 2 / 3 * (D - 1) * M**3
+    return Plan("khatri-rao-qr", khatri_rao_triangle, layout, columns, layout.largest_block, flops, _pass_flops(K, D, M), _svd_flops(M))
 
 
 def _plan_tsqr(K, D, M, block_bytes):
@@ -81,18 +87,17 @@ def _plan_tsqr(K, D, M, block_bytes):
     layout = plan_layout(K, columns, D, block_bytes)
     # The factors [S | F] are there while the dense rows are filled from them.
     block_rows = layout.largest_block * (D + 1)
-    return Plan("tsqr", tsqr_triangle, layout, columns, block_rows, 2 * K * D * columns**2 + _flops_of_products(K, D, M), _flops_of_svd(M))
+    return Plan("tsqr", tsqr_triangle, layout, columns, block_rows, 2 * K * D * columns**2, _pass_flops(K, D, M), _svd_flops(M))
 
 
-def _flops_of_products(K, D, M):
-    """X Wᵀ in both passes over the samples, and S (w∘W) and Sᵀ R in the second."""
-    return 8 * K * D * M
+def _pass_flops(K, D, M):
+    """X Wᵀ, S (w∘W) and Sᵀ R."""
+    return 6 * K * D * M
 
 
-def _flops_of_svd(M):
+def _svd_flops(M):
     """Singular values and all vectors of an (M, M) triangle, by LAPACK's nominal count."""
     return 20 / 3 * M**3
 
 
-# "auto" is khatri-rao-qr: for a plain network it does about a D-th of the work of tsqr, at the same accuracy.
-SOLVERS = {"auto": _plan_khatri_rao_qr, "khatri-rao-qr": _plan_khatri_rao_qr, "tsqr": _plan_tsqr}
+SOLVERS = {"auto": _plan_cheapest, "khatri-rao-qr": _plan_khatri_rao_qr, "tsqr": _plan_tsqr}

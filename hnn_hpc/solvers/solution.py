@@ -24,13 +24,13 @@ class Solution:
     coefficients        w, shape (M,)
     solver              the solver's name
     stop_reason         "converged", or "rank-deficient": converged, on the `rank` directions that rcond keeps
-    certified           whether backward_error <= 1e-13
+    certified           whether backward_error <= max(1e-13, rcond)
     relative_residual   ‖r‖ / ‖f‖: how well the features fit the data; no matter of certification
     normal_residual     ‖Āᵀr‖ / (‖Ā‖_F ‖r‖)
     backward_error      the smallest change of Ā for which w is an exact least-squares solution, relative to ‖Ā‖_F (see `certificate`)
     condition_estimate  of Ā: σ_max/σ_min, or LAPACK's estimate of κ₁ where it is small enough to do without the SVD
     rank                numerical rank of Ā at rcond
-    flops               floating-point operations that the plan counts
+    flops               floating-point operations of the factorization, the SVD and every pass over the samples, by their leading terms
     seconds             wall-clock seconds of the solve and its certificate
     """
 
@@ -55,20 +55,21 @@ def solve(operator, plan, communicator, rcond=1e-15, require_certified=True, pro
     Errors: `NotCertifiedError`, on all ranks, where the certificate fails, unless `require_certified` is False.
     """
     start = time.perf_counter()
+    allowed = max(LARGEST_BACKWARD_ERROR, rcond)  # truncation changes Ā by rcond, and is asked for
     with _stage(progress, "factor", plan.blocks_of(communicator)) as on_leaf:
         triangle = plan.reduce(operator, plan.layout, communicator, plan.threads, on_leaf)
     answer = _refined_answer(operator, triangle, plan, communicator, rcond, progress)
     solution = Solution(
         solver=plan.solver,
         **answer,
-        certified=answer["backward_error"] <= LARGEST_BACKWARD_ERROR,
+        certified=answer["backward_error"] <= allowed,
         seconds=time.perf_counter() - start,
     )
     if require_certified and not solution.certified:
         raise NotCertifiedError(
-            f"the solve is not certified: backward error {solution.backward_error:.1e} where {LARGEST_BACKWARD_ERROR:g} was asked, "
+            f"the solve is not certified: backward error {solution.backward_error:.1e} where {allowed:g} is allowed, "
             f"condition {solution.condition_estimate:.1e}, rank {solution.rank} of {operator.columns}; "
-            "try fewer features, another bandwidth or another rcond",
+            "try fewer features or another bandwidth",
             solution,
         )
     return solution
@@ -86,17 +87,16 @@ def _refined_answer(operator, triangle, plan, communicator, rcond, progress):
             factor = TriangleFactor(triangle[:-1, :-1], rcond)
             coefficients = factor.solve(triangle[:-1, -1]) / factor.column_norms
         done()
-    for _ in range(1 + MOST_CORRECTIONS):
-        coefficients = communicator.broadcast(coefficients)
-        if coefficients is None:
-            break
+    passes = 0
+    while passes <= MOST_CORRECTIONS and (coefficients := communicator.broadcast(coefficients)) is not None:
+        passes += 1
         with _stage(progress, "certify", plan.blocks_of(communicator)) as on_leaf:
             residual = true_residual(operator, coefficients, plan.layout, communicator, plan.threads, on_leaf)
         with communicator.together():
             if communicator.is_root:
                 best, coefficients = _better(best, (coefficients, residual), factor)
     with communicator.together():
-        answer = _described(best, factor, plan) if communicator.is_root else None
+        answer = _described(best, factor, plan, passes) if communicator.is_root else None
     return communicator.broadcast(answer)
 
 
@@ -111,7 +111,7 @@ def _better(best, candidate, factor):
     return candidate, coefficients + factor.correction(g) / factor.column_norms
 
 
-def _described(best, factor, plan):
+def _described(best, factor, plan, passes):
     coefficients, residual = best
     return {
         "coefficients": coefficients,
@@ -119,7 +119,7 @@ def _described(best, factor, plan):
         **certificate_of(coefficients, residual, factor)._asdict(),
         "condition_estimate": factor.condition,
         "rank": factor.rank,
-        "flops": plan.flops + (plan.svd_flops if factor.used_svd else 0),
+        "flops": plan.factor_flops + passes * plan.pass_flops + (plan.svd_flops if factor.used_svd else 0),
     }
 
 

@@ -35,8 +35,8 @@ class TriangleFactor:
     """R of A with columns scaled to norm 1, ready to solve with: as it is or, near rank deficiency, by its truncated SVD.
 
     With s_m = ‖A_m‖ = ‖R_m‖ (1 in place of 0), R̄ = R diag(1/s). Singular values of R̄ below `rcond` times the largest are dropped. The SVD
-    is computed only if there may be such values: there are none for certain when n κ₁(R̄) rcond < 1, for κ₂ <= n κ₁, and LAPACK estimates
-    κ₁ in O(n²) flops.
+    is computed only if there may be such values: there are none when n κ₁(R̄) rcond < 1, for κ₂ <= n κ₁. LAPACK estimates κ₁ in O(n²)
+    flops, from below and seldom by more than a factor of 3; 10 is allowed for.
 
     Parameters: R (n, n), upper triangular; rcond (dimensionless).
     Attributes: column_norms s (n,), scaled R̄ (n, n), rank, condition (σ_max/σ_min of R̄ where the SVD was computed, else the estimate of
@@ -49,7 +49,7 @@ class TriangleFactor:
         self.column_norms[self.column_norms == 0] = 1
         self.scaled = np.asfortranarray(R / self.column_norms)
         reciprocal, _ = lapack.dtrcon(self.scaled)
-        self.used_svd = reciprocal <= order * rcond
+        self.used_svd = reciprocal <= 10 * order * rcond
         if self.used_svd:
             U, values, Vt = svd(self.scaled, check_finite=False)
             self.rank = int(np.count_nonzero(values > rcond * values[0]))

@@ -65,8 +65,8 @@ class HamiltonianSystem(ABC):
 
     @property
     def reference_point(self):
-        """The origin, (D,): where H may be given to fix the constant of a learned Hamiltonian."""
-        return np.zeros(self.dimension)
+        """The point of the box that is nearest to the origin, (D,): where H is given to fix the constant of a learned Hamiltonian."""
+        return np.clip(np.zeros(self.dimension), *self.box.T)
 
     def points(self, x):
         """Return x as floats; UserError unless its last axis holds the D coordinates."""

@@ -94,6 +94,25 @@ def test_a_wrong_shape_on_one_rank_stops_the_fit_on_all(communicator):
         fit(points, points, comm=communicator)
 
 
+@pytest.mark.parametrize("name, value", [("features", 11), ("seed", 1), ("reference", ([0.0, 0.0], 1.0)), ("require_certified", False)])
+def test_different_options_on_one_rank_stop_the_fit_on_all(communicator, name, value):
+    samples = SystemSamples(make_system("pendulum", {}), 200, seed=1).read(0, 200)
+    others = {name: value} if communicator.rank == communicator.size - 1 else {}
+    if communicator.size == 1:
+        assert fit(*samples[:2], comm=communicator, **{"features": 10} | others).solution.certified
+        return
+    with pytest.raises(UserError, match="every rank must pass the same; the options of the fit on rank"):
+        fit(*samples[:2], comm=communicator, **{"features": 10} | others)
+
+
+def test_a_bad_thread_count_on_one_rank_stops_the_fit_on_all(communicator, monkeypatch):
+    if communicator.rank == communicator.size - 1:
+        monkeypatch.setenv("HNN_HPC_THREADS", "many")
+    source = SystemSamples(make_system("pendulum", {}), 200, seed=1)
+    with pytest.raises(UserError, match="HNN_HPC_THREADS must be a whole number"):
+        fit_source(source, FitOptions(features=10), communicator)
+
+
 def test_a_split_communicator_fits_on_its_own(communicator):
     half = MPI.COMM_WORLD.Split(communicator.rank % 2)
     samples = SystemSamples(make_system("pendulum", {}), 500, seed=1).read(0, 500)

@@ -176,3 +176,8 @@ def test_the_parameter_names_come_in_the_order_of_the_formula():
     assert parameter_names("lotka-volterra") == ("alpha", "beta", "gamma", "delta")
     assert parameter_names("fput-chain") == ("dof", "alpha", "beta")
     assert make_system("fput-chain", {"dof": 2}).parameters == {"dof": 2, "alpha": 0.25, "beta": 0.1}
+
+
+def test_the_reference_point_is_the_origin_or_the_nearest_point_of_the_box():
+    assert not make_system("lotka-volterra", {}, [[0, 8], [0, 8]]).reference_point.any()
+    np.testing.assert_array_equal(make_system("pendulum", {}, [[3, 4], [-2, -1]]).reference_point, [3, -1])
