@@ -6,6 +6,7 @@ from hnn_hpc.errors import UserError
 from hnn_hpc.parallel.layout import RowLayout
 from hnn_hpc.parallel.threads import available_threads, single_threaded_blas
 from hnn_hpc.parallel.tree import tree_reduce
+from hnn_hpc.progress import stage
 from hnn_hpc.samples import read_finite
 from hnn_hpc.symplectic import gradient_from_vector_field
 
@@ -24,7 +25,7 @@ def evaluate(model, source, communicator, progress=None):
         raise UserError(
             f"the model has {model.dimension} coordinates, but {source.location} has {source.dimension}; give samples of its system"
         )
-    layout = RowLayout(source.count, -(-source.count // ROWS_PER_BLOCK))
+    layout = _layout(source)
     threads = available_threads(communicator)
 
     def leaf(block):
@@ -34,17 +35,31 @@ def evaluate(model, source, communicator, progress=None):
         H = np.zeros(len(points)) if energies is None else energies
         return np.array([*_moments(model.energy(points) - H), *_moments(H), np.vdot(difference, difference), np.vdot(gradient, gradient)])
 
-    if progress:
-        progress.start("evaluate", len(layout.owned_blocks(communicator.rank, communicator.size)))
-    with single_threaded_blas():
-        sums = tree_reduce(communicator, layout, leaf, _merge, threads, progress and progress.advance)
-    if progress:
-        progress.finish()
+    own_blocks = layout.owned_blocks(communicator.rank, communicator.size)
+    with stage(progress, "evaluate", len(own_blocks)) as on_leaf, single_threaded_blas():
+        sums = tree_reduce(communicator, layout, leaf, _merge, threads, on_leaf)
     e_moments, H_moments, (difference, gradient) = np.split(communicator.broadcast(sums), [3, 6])
     energy_error = None
     if source.has_energies:
         energy_error = _relative(_square_sum(e_moments, model.constant_known), _square_sum(H_moments, model.constant_known))
     return {"samples": source.count, "energy_error": energy_error, "gradient_error": _relative(difference, gradient)}
+
+
+def check_finite(source, communicator, progress=None):
+    """Raise `UserError` on every rank, naming row and coordinate, where a sample is not finite. Collective; each rank reads its own blocks.
+
+    For samples that are evaluated only after a long fit.
+    """
+    layout = _layout(source)
+    own_blocks = layout.owned_blocks(communicator.rank, communicator.size)
+    with stage(progress, "check", len(own_blocks)) as on_block, communicator.together():
+        for block in own_blocks:
+            read_finite(source, *layout.bounds(block))
+            on_block()
+
+
+def _layout(source):
+    return RowLayout(source.count, -(-source.count // ROWS_PER_BLOCK))
 
 
 def _moments(values):

@@ -10,17 +10,18 @@ from contextlib import ExitStack
 import numpy as np
 
 from hnn_hpc.integrators import accurate_trajectories
+from hnn_hpc.progress import stage
 from hnn_hpc.samples import Samples, SystemSamples
+from hnn_hpc.samples.generated import CHUNK
 from hnn_hpc.storage import SampleFileWriter
 
-CHUNK_ROWS = 4096  # what SystemSamples draws at once
 LONGEST_CHUNK = 16  # trajectories: each may take a second
 
 
 def write_uniform_samples(path, system, count, seed, communicator, force=False, progress=None):
     """Write `count` points uniform in the system's box: exactly the training points of a job with this system and seed. Collective."""
     source = SystemSamples(system, count, seed)
-    write_in_chunks(path, (count, system.dimension), CHUNK_ROWS, source.read, communicator, _attributes(source), None, force, progress)
+    write_in_chunks(path, (count, system.dimension), CHUNK, source.read, communicator, _attributes(source), None, force, progress)
 
 
 def write_trajectories(path, system, trajectories, steps, time_step, seed, communicator, force=False, progress=None):
@@ -33,7 +34,7 @@ def write_trajectories(path, system, trajectories, steps, time_step, seed, commu
         points = accurate_trajectories(system, starts.read(first, last).points, time_step, steps, first).reshape(-1, system.dimension)
         return Samples(points, system.vector_field(points), system.energy(points))
 
-    chunk = states * min(LONGEST_CHUNK, max(1, CHUNK_ROWS // states))
+    chunk = states * min(LONGEST_CHUNK, max(1, CHUNK // states))
     shape = trajectories, states, system.dimension
     write_in_chunks(path, shape, chunk, compute, communicator, _attributes(starts), time_step, force, progress)
 
@@ -49,8 +50,7 @@ def write_in_chunks(path, shape, chunk_rows, compute, communicator, attributes, 
         with communicator.together():
             if communicator.is_root:
                 file = stack.enter_context(SampleFileWriter(path, shape, time_step=time_step, attributes=attributes, force=force))
-        if progress:
-            progress.start("generate", len(chunks))
+        on_chunks = stack.enter_context(stage(progress, "generate", len(chunks)))
         for first in range(0, len(chunks), communicator.size):
             a_round = chunks[first : first + communicator.size]
             with communicator.together():
@@ -60,12 +60,9 @@ def write_in_chunks(path, shape, chunk_rows, compute, communicator, attributes, 
                 with communicator.together():
                     if communicator.is_root:
                         file.write(start, Samples(block[:, :width], block[:, width:-1], block[:, -1]))
-            if progress:
-                progress.advance(len(a_round))
+            on_chunks(len(a_round))
         with communicator.together():
             stack.close()
-        if progress:
-            progress.finish()
 
 
 def _to_root(own, rank, shape, communicator):

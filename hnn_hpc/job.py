@@ -28,7 +28,7 @@ OPTION_NAMES = {  # the FitOptions field behind every key of these two tables
     "solver": {"name": "solver", "rcond": "rcond", "block_bytes": "block_bytes", "memory_per_rank": "memory_per_rank"},
 }
 TABLES = ("data", "features", "solver", "output")
-LARGEST_SEED = 2**63 - 1  # what an HDF5 attribute holds
+LARGEST_SEED = 2**63 - 1  # of samples: an attribute of their HDF5 file holds it as a number, and a larger one as text
 
 
 @dataclass(frozen=True)
@@ -142,6 +142,8 @@ def check_names(place, given, known, kind="keys"):
 
 
 def _read_toml(path):
+    if path.exists() and not (path.is_file() or path.is_dir()):  # reading a pipe may wait for ever, and only one rank gets what it holds
+        raise UserError("this is not a regular file; expected a job file in TOML")
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:

@@ -17,7 +17,7 @@ class HamiltonianModel:
     constant        c; 0 where it is not known, for the data then fix Ĥ only up to a constant
     constant_known  whether c comes from a known H(x0)
     domain          (D, 2), the lower and upper limit of each coordinate in the training data; outside, Ĥ is an extrapolation
-    provenance      dict fit for JSON: job, versions, seeds, certificate
+    provenance      dict fit for JSON: samples, options, versions, seeds, certificate, and of a job's model the job
     """
 
     def __init__(self, feature_map, coefficients, constant, constant_known, domain, provenance=None):
@@ -62,9 +62,9 @@ class HamiltonianModel:
 
     def save(self, path, force=False):
         """Write the model to an HDF5 file, beside `path` first and then renamed; an existing file is replaced only with `force`."""
-        arrays = {"weights": self.weights, "biases": self.biases, "coefficients": self.coefficients, "domain": self.domain}
-        attributes = {"activation": self.feature_map.activation.name, "constant_known": self.constant_known, "provenance": self.provenance}
-        save_model_file(path, arrays | {"constant": self.constant}, attributes, force)
+        arrays = {"weights": self.weights, "biases": self.biases, "coefficients": self.coefficients, "constant": self.constant}
+        attributes = {"activation": self.feature_map.activation.name, "constant_known": self.constant_known, "domain": self.domain}
+        save_model_file(path, arrays, attributes | {"provenance": self.provenance}, force)
 
     def _points(self, x):
         x = np.asarray(x, dtype=np.float64)
@@ -78,5 +78,5 @@ def load_model(path):
     arrays, attributes = load_model_file(path)
     activation = look_up(ACTIVATIONS, attributes["activation"], "activation")
     feature_map = FeatureMap(arrays["weights"], arrays["biases"], activation)
-    constant_known, provenance = attributes["constant_known"], attributes["provenance"]
-    return HamiltonianModel(feature_map, arrays["coefficients"], arrays["constant"], constant_known, arrays["domain"], provenance)
+    constant_known, domain, provenance = attributes["constant_known"], np.array(attributes["domain"], float), attributes["provenance"]
+    return HamiltonianModel(feature_map, arrays["coefficients"], arrays["constant"], constant_known, domain, provenance)

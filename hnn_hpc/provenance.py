@@ -20,8 +20,9 @@ def versions():
 
 def known_system(model):
     """Return the system that a model's training samples came from, as its provenance tells, or None."""
-    samples = model.provenance.get("samples", {})
     try:
-        return make_system(samples["system"], samples.get("parameters", {}))
-    except (KeyError, UserError):
+        samples = model.provenance["samples"]
+        system = make_system(samples["system"], samples.get("parameters", {}))
+    except (AttributeError, KeyError, TypeError, UserError):  # samples of somebody else may say anything of themselves
         return None
+    return system if system.dimension == model.dimension else None

@@ -1,45 +1,20 @@
 """Runs a job: samples in, model.h5 and result.json out."""
 
 import os
-import platform
 import time
-from contextlib import suppress
-from dataclasses import dataclass
-from importlib import metadata
 
-from hnn_hpc import __version__
 from hnn_hpc.errors import UserError
-from hnn_hpc.evaluation import evaluate
+from hnn_hpc.evaluation import check_finite, evaluate
 from hnn_hpc.job import FileData
 from hnn_hpc.json_text import json_text
 from hnn_hpc.peak_memory import peak_memory_bytes
-from hnn_hpc.samples import SampleSource, SystemSamples
+from hnn_hpc.samples import RowRange, SystemSamples
 from hnn_hpc.storage import SampleFile, check_writable, written_beside
-from hnn_hpc.systems import make_system
 from hnn_hpc.training import fit_source
 
 MODEL_FILE, RESULT_FILE = "model.h5", "result.json"
 STAGES = ("data", "sampling", "solve")
 CERTIFICATE = ("stop_reason", "certified", "relative_residual", "normal_residual", "backward_error", "condition_estimate", "rank", "flops")
-
-
-@dataclass(frozen=True)
-class RowRange:
-    """The rows [first, first + count) of another `SampleSource`, as a source of their own."""
-
-    source: SampleSource
-    first: int
-    count: int
-
-    def __getattr__(self, name):
-        return getattr(self.source, name)
-
-    @property
-    def location(self):
-        return self.source.location + (f" (rows counted from its row {self.first})" if self.first else "")
-
-    def read(self, start, stop):
-        return self.source.read(self.first + start, self.first + stop)
 
 
 def run_job(job, communicator, force=False, progress=None):
@@ -53,6 +28,8 @@ def run_job(job, communicator, force=False, progress=None):
         if communicator.is_root:
             _check_directory(job.directory, force)
         train, test, reference = open_sources(job.data)
+    if test:  # before the hours of the fit, not after them
+        check_finite(test, communicator, progress)
     fit = fit_source(train, job.options, communicator, progress, reference=reference)
     fitted = time.perf_counter()
     errors = evaluate(fit.model, test, communicator, progress) if test else {}
@@ -71,11 +48,11 @@ def run_job(job, communicator, force=False, progress=None):
         "seconds": {stage: fit.record["seconds"][stage] for stage in STAGES} | {"evaluate": ended - fitted, "total": ended - start},
         "peak_memory_bytes": max(communicator.all_gather(peak_memory_bytes())),
         "test": {name: errors.get(name) for name in ("samples", "energy_error", "gradient_error")},
-        "versions": versions(),
-        "seeds": {"data": train.description.get("seed"), "features": job.options.seed},
+        "versions": fit.model.provenance["versions"],
+        "seeds": fit.model.provenance["seeds"],
         "job": job.as_dict(),
     }
-    fit.model.provenance = {"samples": train.description} | {name: result[name] for name in (*CERTIFICATE, "versions", "seeds", "job")}
+    fit.model.provenance = fit.model.provenance | {"job": result["job"]}
     with communicator.together():
         if communicator.is_root:
             _write(job.directory, fit.model, result, force)
@@ -92,25 +69,6 @@ def open_sources(data):
     return train, SystemSamples(data.system, data.test_samples, data.seed, stream="test points"), (x0, float(H0))
 
 
-def known_system(model):
-    """Return the system that a model's training samples came from, as its provenance tells, or None."""
-    try:
-        samples = model.provenance["samples"]
-        system = make_system(samples["system"], samples["parameters"])
-    except (KeyError, TypeError, UserError):  # samples of somebody else may say anything of themselves
-        return None
-    return system if system.dimension == model.dimension else None
-
-
-def versions():
-    """Return the versions of the program and of what its numbers depend on, a dict of text by name."""
-    found = {"hnn-hpc": __version__, "python": platform.python_version()}
-    for name in ("numpy", "scipy", "h5py", "mpi4py"):
-        with suppress(metadata.PackageNotFoundError):
-            found[name] = metadata.version(name)
-    return found
-
-
 def _open_files(data):
     train = SampleFile(data.file)
     if data.test_file:
@@ -125,18 +83,23 @@ def _open_files(data):
 
 
 def _check_directory(directory, force):
-    """Raise UserError unless both files can be written to the directory, or to one made below the nearest that exists."""
-    nearest = directory
-    while not os.path.lexists(nearest) and nearest != nearest.parent:
-        nearest = nearest.parent
-    for name in (MODEL_FILE, RESULT_FILE):
-        check_writable(nearest / name, force or nearest != directory)
+    """Raise UserError unless both files can be written to the directory, or it can be made."""
+    if os.path.lexists(directory):
+        for name in (MODEL_FILE, RESULT_FILE):
+            check_writable(directory / name, force)
+        return
+    missing = directory
+    while not os.path.lexists(missing.parent):
+        missing = missing.parent
+    try:
+        check_writable(missing)
+    except UserError as error:
+        raise UserError(f"the output directory {directory} cannot be made: {error}") from None
 
 
 def _write(directory, model, result, force):
+    """Write both files; where the disk fills up, neither is there or both are the earlier ones."""
     directory.mkdir(parents=True, exist_ok=True)
-    if force:  # so that a result.json never stands beside the model of another run
-        (directory / RESULT_FILE).unlink(missing_ok=True)
-    model.save(directory / MODEL_FILE, force)
     with written_beside(directory / RESULT_FILE, force) as path:
         path.write_text(json_text(result, indent=2) + "\n", encoding="utf-8")
+        model.save(directory / MODEL_FILE, force)

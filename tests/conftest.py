@@ -1,6 +1,8 @@
 """Fixtures of all tests, the mark `mpi` of those in tests/mpi, and the counts that run.sh adds up."""
 
 import os
+import resource
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,21 @@ def communicator():
 def shared_tmp_path(communicator, tmp_path_factory):
     """An empty directory, the same one on all ranks. Collective: every rank's test asks for it."""
     return communicator.broadcast(tmp_path_factory.mktemp("shared") if communicator.is_root else None)
+
+
+@pytest.fixture
+def full_disk():
+    """A context that yields a function; from its call to the end of the context the system lets no file grow above so many bytes."""
+
+    @contextmanager
+    def limited():
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        try:
+            yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limited
 
 
 def pytest_configure(config):

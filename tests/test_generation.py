@@ -27,7 +27,7 @@ def test_uniform_samples_are_the_training_points_of_a_job(tmp_path, count):
     file, source = SampleFile(tmp_path / "samples.h5"), SystemSamples(system, count, SEED)
     assert_equal(file.read(0, count), source.read(0, count))
     assert file.count == count and file.description["parameters"] == system.parameters and file.description["seed"] == SEED
-    assert file.reference[0].tolist() == [0, 0] and file.reference[1] == system.energy(np.zeros(2))
+    assert file.reference[0].tolist() == [0, 2] and file.reference[1] == system.energy([0, 2])  # the corner nearest to the origin
 
 
 @pytest.mark.parametrize("steps", [1, 5000])  # many trajectories a chunk, and one longer than a chunk

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hnn_hpc import HamiltonianModel, UserError
+from hnn_hpc import HamiltonianModel, UserError, load_model
 from hnn_hpc.features import ACTIVATIONS, FeatureMap
 
 
@@ -40,3 +40,15 @@ def test_any_batch_shape(model):
 def test_points_of_another_width_are_refused(model, shape):
     with pytest.raises(UserError, match=r"the model has 4 coordinates, so points must have shape \(..., 4\)"):
         model.energy(np.zeros(shape))
+
+
+def test_a_saved_model_is_loaded_as_it_was(model, tmp_path):
+    model.domain[1], model.provenance = [-0.1, 1 / 3], {"seeds": {"features": 4}}
+    model.save(tmp_path / "model.h5")
+    loaded = load_model(tmp_path / "model.h5")
+    for name in ("weights", "biases", "coefficients", "domain"):
+        np.testing.assert_array_equal(getattr(loaded, name), getattr(model, name), strict=True)
+    for name in ("constant", "constant_known", "provenance"):
+        assert getattr(loaded, name) == getattr(model, name)
+    x = np.random.default_rng(9).standard_normal((5, 4))
+    np.testing.assert_array_equal(loaded.energy(x), model.energy(x))

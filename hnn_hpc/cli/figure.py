@@ -3,8 +3,8 @@
 from hnn_hpc.cli.text import table
 from hnn_hpc.errors import UserError, look_up
 from hnn_hpc.models import load_model
+from hnn_hpc.provenance import known_system
 from hnn_hpc.report.figures import check_figure_path, draw_energy
-from hnn_hpc.run import known_system
 from hnn_hpc.samples.survey import coordinate_name
 from hnn_hpc.storage import check_writable
 

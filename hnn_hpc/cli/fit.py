@@ -25,6 +25,7 @@ def run(arguments, communicator, progress):
 def describe(result):
     seconds, test = result["seconds"], result["test"]
     tested = test["samples"] is not None
+    duplicates = result["sampler_report"]["duplicates_left"]
     energy_error = (
         f"{scientific(test['energy_error'])} relative" if test["energy_error"] is not None else "unknown, the file has no energies"
     )
@@ -38,6 +39,8 @@ def describe(result):
                 "residual",
                 f"{scientific(result['relative_residual'])} of the data, {scientific(result['normal_residual'])} of the normal equations",
             ),
+            ("constant", None if result["constant_known"] else "unknown: the data fix H only up to a constant"),
+            ("duplicates", count(duplicates, "repeated feature") if duplicates else None),
             ("condition", f"{scientific(result['condition_estimate'])}, numerical rank {result['rank']} of {result['features']}"),
             ("test", count(test["samples"], "other sample") if tested else "none"),
             ("energy error", energy_error if tested else None),

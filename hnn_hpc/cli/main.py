@@ -15,6 +15,7 @@ import traceback
 from hnn_hpc import __version__
 from hnn_hpc.cli import evaluate, figure, fit, generate, info, simulate
 from hnn_hpc.cli.exit_codes import DONE, EXIT_CODES, exit_code_of
+from hnn_hpc.cli.interruption import interruptions_raised
 from hnn_hpc.cli.launch import Rendezvous, launched_communicator, launched_rank_and_size
 from hnn_hpc.cli.progress import ProgressBar, ProgressLog
 from hnn_hpc.errors import HnnError, UserError
@@ -30,6 +31,7 @@ class Parser(argparse.ArgumentParser):
         raise UserError(f"{message} (see {self.prog} --help)")
 
 
+@interruptions_raised()
 def main(argv=None):
     """Run one command and return its exit code. `argv`: the arguments after the program's name; default: the process's own."""
     argv = sys.argv[1:] if argv is None else list(argv)
@@ -43,7 +45,7 @@ def main(argv=None):
         result = arguments.command.run(arguments, communicator, progress)
     except SystemExit as end:  # --help
         return end.code or DONE
-    except (Exception, KeyboardInterrupt) as error:
+    except Exception as error:
         if progress:
             progress.finish()
         # Ranks that fail alike end alike. One that fails alone, by a mistake of the program, must end the others, which wait for it.
@@ -102,8 +104,6 @@ def _print_error(error, where, as_json):
     """Print one line; for a mistake of the program itself the traceback goes before it."""
     if isinstance(error, HnnError):
         message = " ".join(str(error).split())
-    elif isinstance(error, KeyboardInterrupt):
-        message = "interrupted"
     elif isinstance(error, MemoryError):
         message = f"out of memory: {error}; use more ranks or nodes, or set solver.memory_per_rank"
     else:

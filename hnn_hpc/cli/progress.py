@@ -1,7 +1,4 @@
-"""What a waiting person sees: a bar on a terminal, or log lines that name the rank. Both are `progress` objects for the library.
-
-A progress object has `start(stage, total)`, `advance(n=1)`, which any thread may call, and `finish()`.
-"""
+"""What a waiting person sees: a bar on a terminal, or log lines that name the rank. Both are progress objects (see `hnn_hpc.progress`)."""
 
 import time
 from threading import Lock

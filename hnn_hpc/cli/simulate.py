@@ -6,11 +6,12 @@ from hnn_hpc.cli.text import count, scientific, table
 from hnn_hpc.errors import UserError
 from hnn_hpc.integrators import INTEGRATORS, energy_drift, integrate
 from hnn_hpc.models import load_model
-from hnn_hpc.run import known_system
+from hnn_hpc.provenance import known_system
 from hnn_hpc.storage import SampleFileWriter, check_writable
-from hnn_hpc.values import finite_number
+from hnn_hpc.values import finite_number, whole_number
 
-MOST_STEPS = 10**9  # all states are held in memory
+MOST_STEPS = 10**12  # a year of computing at least
+MOST_BYTES = 10**9  # of the states that are kept; with velocities, energies and copies some six times as much is held
 HELP = "follow trajectories of a learned Hamiltonian and write them to HDF5"
 
 
@@ -18,11 +19,12 @@ def add_arguments(parser):
     parser.add_argument("model", metavar="MODEL", help="model file that fit wrote")
     parser.add_argument("--start", action="append", required=True, metavar="q1,..,pn", help="start state; once for each trajectory")
     parser.add_argument("--time", type=float, required=True, metavar="T", help="how long to follow; rounded to whole steps")
-    parser.add_argument("--time-step", type=float, required=True, metavar="H")
+    parser.add_argument("--time-step", type=float, default=0.01, metavar="H", help="default 0.01")
+    parser.add_argument("--save-every", type=int, default=1, metavar="N", help="keep every N-th state only; default 1")
     parser.add_argument(
         "--method", default="implicit-midpoint", metavar="METHOD", help=f"default implicit-midpoint; of {', '.join(INTEGRATORS)}"
     )
-    parser.add_argument("--output", required=True, metavar="FILE")
+    parser.add_argument("--output", default="trajectory.h5", metavar="FILE", help="default trajectory.h5")
     parser.add_argument("--force", action="store_true", help="replace an existing file")
 
 
@@ -40,7 +42,9 @@ def _simulate(arguments):
     if not 0 < time_step <= time <= MOST_STEPS * time_step:
         raise UserError(f"--time-step {time_step:g} and --time {time:g}: expected a positive step, and from 1 to {MOST_STEPS:,} of them")
     steps = round(time / time_step)
-    trajectories = integrate(model, starts, time_step, steps, arguments.method)
+    save_every = whole_number(arguments.save_every, "--save-every", at_least=1, at_most=steps)
+    _check_memory(starts, steps, save_every)
+    trajectories = integrate(model, starts, time_step, steps, arguments.method, save_every)
     _write(arguments, model, np.ascontiguousarray(np.moveaxis(trajectories, 0, 1)))
     system, (lower, upper) = known_system(model), model.domain.T
     return {
@@ -49,17 +53,26 @@ def _simulate(arguments):
         "trajectories": len(starts),
         "steps": steps,
         "time_step": time_step,
+        "save_every": save_every,
         "energy_drift": energy_drift(model, trajectories),
         "true_energy_drift": energy_drift(system, trajectories) if system else None,
         "outside_domain": float(np.mean(((trajectories < lower) | (trajectories > upper)).any(axis=-1))),
     }
 
 
+def _check_memory(starts, steps, save_every):
+    kept, most = 1 + steps // save_every, MOST_BYTES // starts.nbytes
+    if kept > most:
+        raise UserError(
+            f"{kept:,} states of {starts.nbytes} bytes do not fit in memory, where up to {most:,} are kept: "
+            f"pass --save-every {-(-steps // (most - 1))}, or a shorter --time"
+        )
+
+
 def _write(arguments, model, trajectories):
     attributes = {"model": arguments.model, "method": arguments.method}
-    with SampleFileWriter(
-        arguments.output, trajectories.shape, time_step=arguments.time_step, attributes=attributes, force=arguments.force
-    ) as file:
+    time_step = arguments.time_step * arguments.save_every
+    with SampleFileWriter(arguments.output, trajectories.shape, time_step=time_step, attributes=attributes, force=arguments.force) as file:
         file.write_trajectories(0, trajectories, model.vector_field(trajectories), model.energy(trajectories))
 
 
@@ -79,6 +92,7 @@ def describe(result):
         [
             ("written", result["file"]),
             ("trajectories", f"{result['trajectories']} of {count(result['steps'], 'step')}, {result['time_step']:g} each"),
+            ("saved", f"one state in {result['save_every']}" if result["save_every"] > 1 else None),
             ("method", result["method"]),
             ("energy drift", f"{scientific(result['energy_drift'])} of the learned H"),
             ("", f"{scientific(result['true_energy_drift'])} of the true H" if result["true_energy_drift"] is not None else None),

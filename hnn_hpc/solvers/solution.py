@@ -1,12 +1,12 @@
 """One solve, from the planned blocks to a certified solution."""
 
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 
 from hnn_hpc.errors import NotCertifiedError
+from hnn_hpc.progress import stage
 from hnn_hpc.solvers.certificate import LARGEST_BACKWARD_ERROR, certificate_of, true_residual
 from hnn_hpc.solvers.triangle import TriangleFactor
 
@@ -56,7 +56,7 @@ def solve(operator, plan, communicator, rcond=1e-15, require_certified=True, pro
     """
     start = time.perf_counter()
     allowed = max(LARGEST_BACKWARD_ERROR, rcond)  # truncation changes Ā by rcond, and is asked for
-    with _stage(progress, "factor", plan.blocks_of(communicator)) as on_leaf:
+    with stage(progress, "factor", plan.blocks_of(communicator)) as on_leaf:
         triangle = plan.reduce(operator, plan.layout, communicator, plan.threads, on_leaf)
     answer = _refined_answer(operator, triangle, plan, communicator, rcond, progress)
     solution = Solution(
@@ -82,7 +82,7 @@ def _refined_answer(operator, triangle, plan, communicator, rcond, progress):
     almost exactly, a correction from Aᵀr lowers ‖r‖; each costs one more pass over the samples.
     """
     factor = coefficients = best = None
-    with _stage(progress, "solve", 1) as done, communicator.together():
+    with stage(progress, "solve", 1) as done, communicator.together():
         if communicator.is_root:
             factor = TriangleFactor(triangle[:-1, :-1], rcond)
             coefficients = factor.solve(triangle[:-1, -1]) / factor.column_norms
@@ -90,7 +90,7 @@ def _refined_answer(operator, triangle, plan, communicator, rcond, progress):
     passes = 0
     while passes <= MOST_CORRECTIONS and (coefficients := communicator.broadcast(coefficients)) is not None:
         passes += 1
-        with _stage(progress, "certify", plan.blocks_of(communicator)) as on_leaf:
+        with stage(progress, "certify", plan.blocks_of(communicator)) as on_leaf:
             residual = true_residual(operator, coefficients, plan.layout, communicator, plan.threads, on_leaf)
         with communicator.together():
             if communicator.is_root:
@@ -121,14 +121,3 @@ def _described(best, factor, plan, passes):
         "rank": factor.rank,
         "flops": plan.factor_flops + passes * plan.pass_flops + (plan.svd_flops if factor.used_svd else 0),
     }
-
-
-@contextmanager
-def _stage(progress, name, total):
-    """Report a stage of `total` steps to a progress object, or to nobody; yields the function to call after each step."""
-    if progress is None:
-        yield lambda: None
-        return
-    progress.start(name, total)
-    yield progress.advance
-    progress.finish()

@@ -13,8 +13,9 @@ Samples: K points x = (q1..qn, p1..pn) of D = 2n coordinates, or T trajectories 
 
 A model H(x) = coefficients . activation(weights x + biases) + constant, of M features:
 
-    /weights (M, D)   /biases (M,)   /coefficients (M,)   /constant ()   /domain (D, 2)    box of the training data, lower and upper
-    and the attributes activation (its name), constant_known, provenance (job, versions, seeds, certificate of the solve), and any other.
+    /weights (M, D)   /biases (M,)   /coefficients (M,)   /constant ()
+    and the attributes activation (its name), constant_known, domain (D, 2), the box of the training data, lower and upper limit of each
+    coordinate, provenance (samples, options, versions, seeds, certificate of the solve, job), and any other.
 
 Both kinds carry the attributes format_version (1), kind ("samples" or "model"), dof (n) and ordering ("q1..qn,p1..pn"). Text, numbers
 and arrays are attributes as they are, dictionaries are JSON text. Files are written beside their target and then renamed, so that a file

@@ -1,6 +1,7 @@
 """Model files: the arrays of a trained model and, as attributes, everything else."""
 
 import io
+import reprlib
 
 import numpy as np
 
@@ -9,15 +10,16 @@ from hnn_hpc.storage.atomic import written_beside
 from hnn_hpc.storage.attributes import read_attributes
 from hnn_hpc.storage.schema import HEADER, check_phase_space, check_shape, checked_dataset, create_file, damage_reported, open_file
 
-LAYOUTS = {"weights": ("M", "D"), "biases": ("M",), "coefficients": ("M",), "constant": (), "domain": ("D", "2")}
-ATTRIBUTES = {"activation": str, "constant_known": bool, "provenance": dict}
+LAYOUTS = {"weights": ("M", "D"), "biases": ("M",), "coefficients": ("M",), "constant": ()}
+ATTRIBUTES = {"activation": str, "constant_known": bool, "domain": list, "provenance": dict}
 
 
 def save_model_file(path, arrays, attributes, force=False):
     """Write a model file beside `path` and rename it.
 
-    Parameters: path, arrays (dict): weights (M, D), biases (M,), coefficients (M,), constant (float), domain (D, 2), attributes (dict):
-    those of ATTRIBUTES and any other that `write_attributes` takes, force (bool): replace a file. Errors: those of `written_beside`.
+    Parameters: path, arrays (dict): weights (M, D), biases (M,), coefficients (M,), constant (float), attributes (dict): those of
+    ATTRIBUTES, domain as an array (D, 2), and any other that `write_attributes` takes, force (bool): replace a file.
+    Errors: those of `written_beside`.
     """
     with written_beside(path, force) as temporary:
         image = io.BytesIO()  # a model fits in memory, and HDF5 does not survive a disk that fills up
@@ -33,7 +35,7 @@ def load_model_file(path):
     Raises `UserError` for whatever `schema.open_file` refuses, and where something is missing, does not fit together or is not finite.
     """
     with damage_reported(path), open_file(path, "model") as file:
-        sizes = dict(zip("MD", checked_dataset(file, "weights", LAYOUTS["weights"]).shape, strict=True)) | {"2": 2}
+        sizes = dict(zip("MD", checked_dataset(file, "weights", LAYOUTS["weights"]).shape, strict=True))
         check_phase_space(file, "weights")
         if not sizes["M"]:
             raise UserError(f"{path}: /weights has shape {file['weights'].shape}, no feature at all; expected at least one")
@@ -49,6 +51,17 @@ def load_model_file(path):
     for name, kind in ATTRIBUTES.items():
         if not isinstance(attributes.get(name), kind):
             raise UserError(f"{path}: the attribute {name} is {attributes.get(name)!r}; expected a {kind.__name__}: train the model again")
-    if (arrays["domain"][:, 0] > arrays["domain"][:, 1]).any():
-        raise UserError(f"{path}: /domain has a lower limit above the upper one; expected rows of lower, upper")
+    _check_domain(path, attributes["domain"], sizes["D"])
     return arrays | {"constant": float(arrays["constant"])}, attributes
+
+
+def _check_domain(path, domain, dimension):
+    try:
+        limits = np.array(domain, dtype=np.float64)
+    except (TypeError, ValueError):
+        limits = np.empty(0)
+    if limits.shape != (dimension, 2) or not np.isfinite(limits).all() or (limits[:, 0] > limits[:, 1]).any():
+        raise UserError(
+            f"{path}: the attribute domain is {reprlib.repr(domain)}; expected {dimension} pairs of finite numbers, the lower and then the "
+            "upper limit of each coordinate: train the model again"
+        )

@@ -2,6 +2,8 @@
 
 import json
 import re
+import signal
+import threading
 
 import h5py
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 
 from hnn_hpc import __version__, load_model
 from hnn_hpc.cli import main
+from hnn_hpc.cli.interruption import Interruption
 from hnn_hpc.storage import SampleFile
 
 RESULT_KEYS = {
@@ -127,14 +130,15 @@ def test_a_reference_fixes_the_constant(run):
     assert load_model("results/job/model.h5").energy([1, 0.5]) == pytest.approx(7, abs=1e-12)
 
 
-def test_an_uncertified_solve_is_exit_3_and_leaves_earlier_results_alone(run, folder, capsys):
+def test_an_uncertified_solve_is_exit_3_and_leaves_earlier_results_alone(run, folder, capsys, monkeypatch):
     first = run("fit", "job.toml")
-    assert main(["fit", "job.toml", "--force", "--set", "solver.rcond=0.5", "--json"]) == 3
+    monkeypatch.setattr("hnn_hpc.solvers.solution.LARGEST_BACKWARD_ERROR", 0)  # no solution is that good
+    assert main(["fit", "job.toml", "--force", "--set", "solver.rcond=0", "--json"]) == 3
     output = capsys.readouterr()
     assert output.err.startswith("hnn-hpc: error: the solve is not certified") and output.err.count("\n") == 1
     assert json.loads(output.out)["exit_code"] == 3
     assert json.loads((folder / "results/job/result.json").read_text()) == first
-    assert main(["fit", "job.toml", "--output", "new", "--set", "solver.rcond=0.5"]) == 3
+    assert main(["fit", "job.toml", "--output", "new", "--set", "solver.rcond=0"]) == 3
     assert not (folder / "new").exists()
 
 
@@ -158,6 +162,31 @@ def test_simulate_follows_the_learned_system(run):
     assert source.count == 202 and source.read(101, 102).points.tolist() == [[0.2, 0]]
     evaluated = run("evaluate", "results/job/model.h5", "s.h5")
     assert evaluated["energy_error"] == evaluated["gradient_error"] == 0
+
+
+def test_simulate_needs_a_model_a_start_and_a_time_only(run, folder, capsys):
+    run("fit", "job.toml")
+    arguments = ["results/job/model.h5", "--start", "0.2,0", "--time", "1", "--method", "stormer-verlet"]
+    whole = run("simulate", *arguments)
+    assert (whole["file"], whole["steps"], whole["time_step"], whole["save_every"]) == ("trajectory.h5", 100, 0.01, 1)
+    assert main(["simulate", *arguments]) == 2
+    assert "trajectory.h5 exists; pass --force" in capsys.readouterr().err
+    points = SampleFile("trajectory.h5").read(0, 101).points
+    assert main(["simulate", *arguments, "--save-every", "40", "--force"]) == 0
+    assert re.search(r"^saved +one state in 40$", capsys.readouterr().out, re.MULTILINE)
+    np.testing.assert_array_equal(SampleFile("trajectory.h5").read(0, 3).points, points[[0, 40, 80]])
+    with h5py.File("trajectory.h5") as file:
+        assert file["time_step"][()] == 0.4 and file["trajectories"].shape == (1, 3, 2)
+
+
+def test_simulate_says_how_many_states_fit(run, monkeypatch, capsys):
+    monkeypatch.setattr("hnn_hpc.cli.simulate.MOST_BYTES", 16 * 11)  # 11 states of two numbers
+    run("fit", "job.toml")
+    arguments = ["simulate", "results/job/model.h5", "--start", "0.2,0", "--time", "1", "--time-step", "0.01"]
+    assert main(arguments) == 2
+    assert "101 states of 16 bytes do not fit in memory, where up to 11 are kept: pass --save-every 10" in capsys.readouterr().err
+    assert main([*arguments, "--save-every", "9"]) == 2
+    assert main([*arguments, "--save-every", "10"]) == 0
 
 
 def test_simulate_says_when_it_leaves_the_training_data(run, capsys):
@@ -208,6 +237,40 @@ def test_a_person_gets_a_table_and_a_script_silence(folder, capsys):
     assert capsys.readouterr() == ("", "")
 
 
+def test_the_table_tells_of_an_unknown_constant_and_of_duplicates_only(run, folder, capsys):
+    assert main(["fit", "job.toml"]) == 0
+    assert not re.search(r"^(constant|duplicates) ", capsys.readouterr().out, re.MULTILINE)
+    run("generate", "pendulum", "--samples", "3", "--output", "samples.h5")
+    with h5py.File("samples.h5", "a") as file:
+        for place, name in ((file, "energies"), (file.attrs, "reference_point"), (file.attrs, "reference_energy")):
+            del place[name]
+    few = ["--set", "features.sampler=uniform-swim", "--set", "features.count=5"]  # of three points there are three pairs
+    assert main(["fit", "file_job.toml", *few]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"^constant +unknown: the data fix H only up to a constant$", out, re.MULTILINE)
+    assert re.search(r"^duplicates +2 repeated features$", out, re.MULTILINE)
+
+
+def test_the_signal_handlers_of_the_caller_stay(folder):
+    def handler(*_):
+        pass
+
+    before = signal.signal(signal.SIGTERM, handler)
+    try:
+        assert main(["fit", "job.toml", "--quiet"]) == 0 and main(["fit", "none.toml"]) == 2
+        assert signal.getsignal(signal.SIGTERM) is handler
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_in_a_thread_signals_are_left_alone(folder):
+    codes = []
+    thread = threading.Thread(target=lambda: codes.append(main(["fit", "job.toml", "--quiet"])))
+    thread.start()
+    thread.join()
+    assert codes == [0]
+
+
 def test_log_lines_name_the_rank(folder, capsys):
     assert main(["fit", "job.toml", "--quiet", "--log"]) == 0
     lines = capsys.readouterr().err.splitlines()
@@ -233,7 +296,7 @@ def test_a_mistake_of_the_program_is_exit_1_with_its_traceback(folder, capsys, m
     assert json.loads(output.out)["exit_code"] == 1
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError("disk"), MemoryError("3 GB")])
+@pytest.mark.parametrize("error", [Interruption("interrupted"), OSError("disk"), MemoryError("3 GB")])
 def test_what_happens_to_a_program_is_exit_1_and_one_line(error, folder, capsys, monkeypatch):
     def fail(*_):
         raise error

@@ -32,6 +32,16 @@ hnn_hpc.run.evaluate = evaluate
 sys.exit(main(["fit", "job.toml", "--json"]))
 """
 
+# No solution is good enough to be certified.
+STRICT = """
+import sys
+import hnn_hpc.solvers.solution
+from hnn_hpc.cli import main
+
+hnn_hpc.solvers.solution.LARGEST_BACKWARD_ERROR = 0
+sys.exit(main(sys.argv[1:]))
+"""
+
 
 def start(*command, ranks=1, **environment):
     launcher = ["mpirun", "-n", str(ranks)] if ranks > 1 else []
@@ -59,9 +69,12 @@ def test_a_fit_ends_with_code_0_and_one_json_line(ranks):
     assert out.count("stop reason") == 1
 
 
-@pytest.mark.parametrize(("argument", "expected"), [("--fast", 2), ("--set=features.count=0", 2), ("--set=solver.rcond=0.5", 3)])
-def test_an_error_is_one_line_and_the_code_of_all_ranks(argument, expected, folder):
-    code, out, err = finish(start("-m", "hnn_hpc", "fit", "job.toml", argument, ranks=2))
+@pytest.mark.parametrize(
+    ("program", "argument", "expected"),
+    [(["-m", "hnn_hpc"], "--fast", 2), (["-m", "hnn_hpc"], "--set=features.count=0", 2), (["-c", STRICT], "--set=solver.rcond=0", 3)],
+)
+def test_an_error_is_one_line_and_the_code_of_all_ranks(program, argument, expected, folder):
+    code, out, err = finish(start(*program, "fit", "job.toml", argument, ranks=2))
     assert (code, out) == (expected, "")
     assert err.startswith("hnn-hpc: error: ") and err.count("\n") == 1
     assert not (folder / "results").exists()
@@ -89,7 +102,7 @@ def test_without_mpi4py_one_process_works_and_two_say_what_to_install(folder):
     assert code == 2 and "pip install 'hnn-hpc[mpi]'" in err and err.count("\n") == 1
 
 
-def test_an_interrupt_ends_with_code_1_and_leaves_no_file(folder):
+def test_an_interrupted_fit_ends_with_code_1_and_leaves_no_file(folder):
     job = ["fit", "job.toml", "--set", "data.samples=2000000", "--set", "features.count=500", "--log"]
     process = start("-m", "hnn_hpc", *job)
     while "factor" not in process.stderr.readline():
@@ -98,4 +111,19 @@ def test_an_interrupt_ends_with_code_1_and_leaves_no_file(folder):
     process.send_signal(signal.SIGINT)
     code, _, err = finish(process)
     assert code == 1 and err.endswith("hnn-hpc: error: interrupted\n") and "Traceback" not in err
+    assert [path.name for path in folder.iterdir()] == ["job.toml"]
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_all_ranks_and_removes_the_half_written_file(number, ranks, folder):
+    size = ["--trajectories", "100000", "--steps", "100", "--time-step", "0.1"]
+    process = start("-m", "hnn_hpc", "generate", "henon-heiles", "--set", "alpha=0.1", *size, "--output", "long.h5", "--log", ranks=ranks)
+    while "generate starts" not in process.stderr.readline():
+        assert process.poll() is None
+    time.sleep(0.3)  # until both ranks compute
+    assert list(folder.glob(".long.h5.*.partial"))
+    process.send_signal(number)
+    code, _, err = finish(process)
+    assert code == 1 and "interrupted" in err and "Traceback" not in err
     assert [path.name for path in folder.iterdir()] == ["job.toml"]

@@ -1,6 +1,8 @@
 """Bad input of every kind, in one table: exit code 2 on every rank, one sentence printed once, nothing written."""
 
 import json
+import os
+import stat
 from pathlib import Path
 
 import h5py
@@ -35,6 +37,7 @@ def fit_file(name):
 
 
 GENERATE = ["generate", "pendulum", "--output", "{}/new.h5"]
+TRAJECTORIES = [*GENERATE, "--trajectories", "2", "--steps", "3", "--time-step", "0.1"]
 SIMULATE = ["simulate", "{}/model.h5", "--output", "{}/new.h5", "--time", "1", "--time-step", "0.1"]
 START = ["--start", "0,0.1,0.2,-0.1"]
 
@@ -49,9 +52,15 @@ CASES = {
     "samples are a directory": (fit_file(""), "is a directory"),
     "not HDF5": (fit_file("job.toml"), "job.toml is not an HDF5 file"),
     "truncated": (fit_file("truncated.h5"), "truncated.h5 is truncated or damaged"),
+    "samples are a pipe": (fit_file("pipe"), "pipe is not a regular file"),
+    "samples are a socket": (fit_file("socket"), "socket is not a regular file"),
+    "job file is a pipe": (["fit", "{}/pipe"], "pipe: this is not a regular file"),
+    "model is a pipe": (["evaluate", "{}/pipe", "{}/good.h5"], "pipe is not a regular file"),
     "no velocities": (fit_file("no_velocities.h5"), "no dataset /velocities"),
     "points of wrong shape": (fit_file("flat.h5"), "/points has shape (40,); expected /points of shape (K, D)"),
     "points of wrong type": (fit_file("text.h5"), "/points is of type"),
+    "velocities of wrong shape": (fit_file("flat_velocities.h5"), "/velocities has shape (40,); expected /velocities of shape (K, D)"),
+    "velocities of wrong type": (fit_file("text_velocities.h5"), "/velocities is of type"),
     "odd dimension": (fit_file("odd.h5"), "/points has 3 columns; expected an even number"),
     "different lengths": (fit_file("different.h5"), "/velocities has shape (39, 4); expected (40, 4)"),
     "NaN in points": (fit_file("nan.h5"), "row 17 (p1) of {}/nan.h5 is nan"),
@@ -103,8 +112,9 @@ CASES = {
     # output
     "result exists": ([*fit(), "--output", "{}/old"], "old/model.h5 exists; pass --force"),
     "directory is a file": ([*fit(), "--output", "{}/good.h5"], "cannot write {}/good.h5/model.h5"),
-    "directory below a file": ([*fit(), "--output", "{}/good.h5/sub/sub"], "cannot write {}/good.h5/model.h5"),
-    "directory that cannot be written": ([*fit(), "--output", "/proc/hnn-hpc"], "cannot write /proc/model.h5"),
+    "directory below a file": ([*fit(), "--output", "{}/good.h5/sub/sub"], "the output directory {}/good.h5/sub/sub cannot be made"),
+    "directory that cannot be made": ([*fit(), "--output", "/proc/hnn-hpc"], "the output directory /proc/hnn-hpc cannot be made"),
+    "directory that cannot be written": ([*fit(), "--output", "/proc"], "cannot write /proc/model.h5"),
     "samples exist": (["generate", "pendulum", "--samples", "5", "--output", "{}/good.h5"], "good.h5 exists; pass --force"),
     "no directory for samples": (
         ["generate", "pendulum", "--samples", "5", "--output", "{}/no/new.h5"],
@@ -118,12 +128,12 @@ CASES = {
     "generate an unknown system": (["generate", "pendolum", "--samples", "5", "--output", "{}/new.h5"], "unknown system 'pendolum'"),
     "generate an unknown parameter": ([*GENERATE, "--samples", "5", "--set", "mass=1"], "pendulum has no parameter 'mass'"),
     "generate no samples": ([*GENERATE, "--samples", "0"], "--samples = 0: expected a whole number of at least 1"),
+    "generate fewer than no samples": ([*GENERATE, "--samples", "-5"], "--samples = -5: expected a whole number of at least 1"),
+    "generate fewer than no trajectories": ([*TRAJECTORIES, "--trajectories", "-2"], "--trajectories = -2: expected a whole number"),
+    "generate fewer than no steps": ([*TRAJECTORIES, "--steps", "-3"], "--steps = -3: expected a whole number of at least 1"),
     "generate neither": (GENERATE, "give either --samples, or --trajectories with --steps and --time-step"),
     "generate both": ([*GENERATE, "--samples", "5", "--trajectories", "2"], "give either --samples, or --trajectories"),
-    "generate backwards": (
-        [*GENERATE, "--trajectories", "2", "--steps", "3", "--time-step", "-1"],
-        "--time-step = -1.0: expected a positive",
-    ),
+    "generate backwards": ([*TRAJECTORIES, "--time-step", "-1"], "--time-step = -1.0: expected a positive"),
     "trajectory escapes": (
         [
             "generate",
@@ -147,6 +157,9 @@ CASES = {
     "unknown method": ([*SIMULATE, *START, "--method", "euler"], "unknown integration method 'euler'; the integration methods are: "),
     "method that does not apply": (["simulate", "{}/mixed.h5", *SIMULATE[2:], *START, "--method", "stormer-verlet"], "needs a separable"),
     "step longer than the time": ([*SIMULATE, *START, "--time-step", "5"], "--time-step 5 and --time 1"),
+    "more states than fit": ([*SIMULATE, *START, "--time", "1e9"], "10,000,000,001 states of 32 bytes do not fit in memory"),
+    "more steps than can be made": ([*SIMULATE, *START, "--time", "1e300"], "--time-step 0.1 and --time 1e+300"),
+    "no state kept": ([*SIMULATE, *START, "--save-every", "0"], "--save-every = 0: expected a whole number of at least 1"),
     "figure of unknown kind": (["figure", "{}/model.h5", "--output", "{}/figure.doc"], "ends in one of .svg, .png, .pdf"),
     "figure of an unknown plane": (["figure", "{}/model.h5", "--output", "{}/figure.svg", "--plane", "q1,q9"], "unknown coordinate 'q9'"),
 }
@@ -184,7 +197,9 @@ def _write_files(folder):
         "no_energies": (points, velocities),
         "no_velocities": (points, None),
         "flat": (points[:, 0], velocities),
+        "flat_velocities": (points, velocities[:, 0]),
         "text": (np.full(points.shape, b"one"), velocities),
+        "text_velocities": (points, np.full(points.shape, b"one")),
         "odd": (points[:, :3], velocities[:, :3]),
         "different": (points, velocities[:-1]),
         "empty": (points[:0], velocities[:0]),
@@ -201,6 +216,8 @@ def _write_files(folder):
     (folder / "truncated.h5").write_bytes(whole[: len(whole) // 2])
     (folder / "newer.h5").write_bytes(whole)
     _write_models(folder)
+    os.mkfifo(folder / "pipe")
+    os.mknod(folder / "socket", stat.S_IFSOCK | 0o600)
     for name in ("newer", "newer_model"):
         with h5py.File(folder / f"{name}.h5", "a") as file:
             file.attrs["format_version"] = 99
@@ -222,8 +239,8 @@ def _write_models(folder):
 
 
 def contents(folder):
-    """The names and times of everything below the folder."""
-    return {path: path.stat().st_mtime_ns for path in Path(folder).rglob("*") if path.is_file()}
+    """The names of everything below the folder, and the times of its files."""
+    return {path: path.is_file() and path.stat().st_mtime_ns for path in Path(folder).rglob("*")}
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -35,12 +35,13 @@ def test_samples(tmp_path, samples):
 
 
 def test_model(tmp_path):
-    arrays = {"weights": np.ones((7, 4)), "biases": np.ones(7), "coefficients": np.ones(7), "constant": 0.0, "domain": np.zeros((4, 2))}
-    save_model_file(tmp_path / "model.h5", arrays, {"activation": "tanh", "constant_known": False, "provenance": {"seed": 1}})
+    arrays = {"weights": np.ones((7, 4)), "biases": np.ones(7), "coefficients": np.ones(7), "constant": 0.0}
+    attributes = {"activation": "tanh", "constant_known": False, "domain": np.zeros((4, 2)), "provenance": {"seed": 1}}
+    save_model_file(tmp_path / "model.h5", arrays, attributes)
     found = describe(tmp_path / "model.h5")
     assert (found["kind"], found["features"], found["dof"]) == ("model", 7, 2)
-    assert found["attributes"] == {"activation": "tanh", "constant_known": False, "provenance": {"seed": 1}}
-    assert found["datasets"]["domain"] == {"shape": [4, 2], "type": "float64"}
+    assert found["attributes"] == attributes | {"domain": [[0.0, 0.0]] * 4}
+    assert found["datasets"]["weights"] == {"shape": [7, 4], "type": "float64"}
 
 
 def test_foreign_samples(tmp_path):

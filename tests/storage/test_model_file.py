@@ -8,19 +8,20 @@ from hnn_hpc.errors import UserError
 from hnn_hpc.storage import load_model_file, save_model_file
 
 PROVENANCE = {"job": {"features": {"count": 7}}, "seed": 2**100, "certificate": {"relative_residual": 1e-12, "stop_reason": "converged"}}
-ATTRIBUTES = {"activation": "tanh", "constant_known": True, "provenance": PROVENANCE, "note": "any other"}
+DOMAIN = [[-1.0, 2.0], [0.1, 0.1], [-1e300, 5e-324], [0.0, 1.0]]
+ATTRIBUTES = {"activation": "tanh", "constant_known": True, "domain": DOMAIN, "provenance": PROVENANCE, "note": "any other"}
 
 
 @pytest.fixture
 def arrays(seed):
     random = np.random.default_rng(seed)
     shapes = {"weights": (7, 4), "biases": 7, "coefficients": 7}
-    return {name: random.normal(size=shape) for name, shape in shapes.items()} | {"constant": 0.1, "domain": np.tile([-1.0, 2.0], (4, 1))}
+    return {name: random.normal(size=shape) for name, shape in shapes.items()} | {"constant": 0.1}
 
 
 def test_round_trip(tmp_path, arrays):
     path = tmp_path / "model.h5"
-    save_model_file(path, arrays, ATTRIBUTES)
+    save_model_file(path, arrays, ATTRIBUTES | {"domain": np.array(DOMAIN)})
     loaded, attributes = load_model_file(path)
     assert loaded.keys() == arrays.keys() and attributes == ATTRIBUTES
     for name, expected in arrays.items():
@@ -43,7 +44,6 @@ def test_layout_and_header(tmp_path, arrays):
             "biases": (7,),
             "coefficients": (7,),
             "constant": (),
-            "domain": (4, 2),
         }
         assert file.attrs["format_version"] == 1 and file.attrs["dof"] == 2
         assert (file.attrs["kind"], file.attrs["ordering"]) == (b"model", b"q1..qn,p1..pn")
@@ -111,9 +111,13 @@ BAD_MODELS = {
     "too many coefficients": (put("coefficients", np.ones(8)), "/coefficients has shape (8,); expected (7,)"),
     "several constants": (put("constant", np.ones(1)), "/constant has shape (1,); expected /constant of shape ()"),
     "no constant": (put("constant", None), "no dataset /constant"),
-    "domain of two": (put("domain", np.ones((2, 2))), "/domain has shape (2, 2); expected (4, 2)"),
-    "domain on its side": (put("domain", np.ones((2, 4))), "/domain has shape (2, 4); expected (4, 2)"),
-    "domain upside down": (put("domain", np.tile([1.0, -1.0], (4, 1))), "lower limit above the upper one"),
+    "no domain": (attribute("domain", None), "the attribute domain is None; expected a list"),
+    "domain of two": (attribute("domain", np.ones((2, 2))), "the attribute domain is [[1.0, 1.0], [1.0, 1.0]]; expected 4 pairs"),
+    "domain on its side": (attribute("domain", np.ones((2, 4))), "expected 4 pairs of finite numbers"),
+    "domain upside down": (attribute("domain", np.tile([1.0, -1.0], (4, 1))), "the lower and then the upper limit"),
+    "domain without end": (attribute("domain", np.tile([1.0, np.inf], (4, 1))), "expected 4 pairs of finite numbers"),
+    "ragged domain": (attribute("domain", "[[0, 1], [0, 1], [0, 1], [0]]"), "expected 4 pairs of finite numbers"),
+    "domain in words": (attribute("domain", '["a", "b"]'), "expected 4 pairs of finite numbers"),
     "NaN": (put("coefficients", np.array([0.0] * 5 + [np.nan, 1.0])), "/coefficients holds NaN or infinity in row 5"),
     "infinite constant": (put("constant", np.inf), "/constant holds NaN or infinity; expected finite numbers"),
     "no activation": (attribute("activation", None), "the attribute activation is None; expected a str"),

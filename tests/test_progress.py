@@ -1,0 +1,40 @@
+"""A stage tells a progress object, or nobody, of each step."""
+
+import pytest
+
+from hnn_hpc.progress import stage
+
+
+class Recorder:
+    def __init__(self):
+        self.calls = []
+
+    def start(self, name, total):
+        self.calls.append((name, total))
+
+    def advance(self, n=1):
+        self.calls.append(n)
+
+    def finish(self):
+        self.calls.append("finish")
+
+
+def test_a_stage_starts_advances_and_finishes():
+    recorder = Recorder()
+    with stage(recorder, "factor", 3) as on_step:
+        on_step()
+        on_step(2)
+    assert recorder.calls == [("factor", 3), 1, 2, "finish"]
+
+
+def test_nobody_is_told_nothing():
+    with stage(None, "factor", 3) as on_step:
+        on_step()
+        on_step(2)
+
+
+def test_a_stage_that_fails_is_not_finished():
+    recorder = Recorder()
+    with pytest.raises(ZeroDivisionError), stage(recorder, "factor", 3):
+        raise ZeroDivisionError
+    assert recorder.calls == [("factor", 3)]
