@@ -122,6 +122,8 @@ def fput():
 ROWS = {"henon-heiles": henon_heiles, "anchored": anchored, "pendulum": pendulum, "lotka-volterra": lotka_volterra, "fput": fput}
 
 if __name__ == "__main__":
+    if unknown := set(sys.argv[1:]) - set(ROWS):
+        sys.exit(f"{__doc__}\nunknown row: {', '.join(sorted(unknown))}")
     print("| what | published | measured | bar |\n|---|---|---|---|", flush=True)
     missed = 0
     for row in sys.argv[1:] or ROWS:
