@@ -19,13 +19,14 @@ def evaluate(model, source, communicator, progress=None):
     With e = Ĥ - H over the K samples, energy_error = ‖e‖/‖H‖ where the model knows its constant, and otherwise the same for the best
     constant, ‖e - mean(e)‖/‖H - mean(H)‖; None where the source has no energies. gradient_error = ‖∇Ĥ - ∇H‖/‖∇H‖ in the same norm.
 
-    Errors: `UserError` where model and samples differ in dimension, or a sample is not finite.
+    Errors: `UserError` where model and samples differ in dimension, a sample is not finite, or the ranks see different samples.
     """
+    layout = _layout(source)
+    communicator.agree("the samples of the evaluation", (model.dimension, source.dimension, source.has_energies, layout))
     if model.dimension != source.dimension:
         raise UserError(
             f"the model has {model.dimension} coordinates, but {source.location} has {source.dimension}; give samples of its system"
         )
-    layout = _layout(source)
     threads = available_threads(communicator)
 
     def leaf(block):

@@ -105,6 +105,17 @@ def test_different_options_on_one_rank_stop_the_fit_on_all(communicator, name, v
         fit(*samples[:2], comm=communicator, **{"features": 10} | others)
 
 
+def test_different_samples_on_one_rank_stop_the_evaluation_on_all(communicator):
+    source = SystemSamples(make_system("pendulum", {}), 200, seed=1)
+    model = fit_source(source, FitOptions(features=10), communicator).model
+    own = SystemSamples(source.system, 200 + communicator.rank, 1, "test points")
+    if communicator.size == 1:
+        assert evaluate(model, own, communicator)["samples"] == 200
+        return
+    with pytest.raises(UserError, match="every rank must pass the same; the samples of the evaluation on rank 1"):
+        evaluate(model, own, communicator)
+
+
 def test_a_bad_thread_count_on_one_rank_stops_the_fit_on_all(communicator, monkeypatch):
     if communicator.rank == communicator.size - 1:
         monkeypatch.setenv("HNN_HPC_THREADS", "many")
