@@ -17,6 +17,17 @@ class NotCertifiedError(HnnError):
         self.solution = solution
 
 
+class Interruption(HnnError):
+    """The program was told to end, by Ctrl-C or a scheduler; exit code 75 where `resumable`, the run being able to go on, else 1.
+
+    Unlike KeyboardInterrupt it is an `Exception`, so that the ranks agree on it as on any other.
+    """
+
+    def __init__(self, message="interrupted", resumable=False):
+        super().__init__(message)
+        self.resumable = resumable
+
+
 def look_up(table, name, kind):
     """Return `table[name]`; a wrong name raises `UserError` listing the right ones from the same table.
 

@@ -4,8 +4,8 @@
                 or file = "samples.h5" with test_file, or with test_fraction: the last rows of `file`, which then are not fitted
                 either form: reference_point and reference_energy, x0 and H(x0), which fix the constant of the learned H
     [features]  sampler, count, bandwidth, activation, seed
-    [solver]    name, rcond, block_bytes, memory_per_rank
-    [output]    directory
+    [solver]    name, rcond, ridge, block_bytes, memory_per_rank
+    [output]    directory, checkpoint_seconds
 
 Nothing here reads samples or starts MPI. A relative `file` or `test_file` is looked for beside the job file; after `--set`, and for
 `directory` always, it is relative to the working directory, like every path that is typed.
@@ -25,9 +25,10 @@ SYSTEM_KEYS = ("system", "box", "samples", "test_samples", "seed", "reference_po
 FILE_KEYS = ("file", "test_file", "test_fraction", "reference_point", "reference_energy")
 OPTION_NAMES = {  # the FitOptions field behind every key of these two tables
     "features": {"sampler": "sampler", "count": "features", "bandwidth": "bandwidth", "activation": "activation", "seed": "seed"},
-    "solver": {"name": "solver", "rcond": "rcond", "block_bytes": "block_bytes", "memory_per_rank": "memory_per_rank"},
+    "solver": {"name": "solver", "rcond": "rcond", "ridge": "ridge", "block_bytes": "block_bytes", "memory_per_rank": "memory_per_rank"},
 }
 TABLES = ("data", "features", "solver", "output")
+CHECKPOINT_SECONDS = 300.0
 LARGEST_SEED = 2**63 - 1  # of samples: an attribute of their HDF5 file holds it as a number, and a larger one as text
 
 
@@ -69,11 +70,13 @@ class FileData:
 
 @dataclass(frozen=True)
 class Job:
-    """One fit: where the samples come from, the options of the fit, and the directory for model.h5 and result.json."""
+    """One fit: where the samples come from, the options of the fit, the directory for model.h5 and result.json, and how often an
+    unfinished fit is saved there, in seconds (0: never)."""
 
     data: SystemData | FileData
     options: FitOptions
     directory: Path
+    checkpoint_seconds: float = CHECKPOINT_SECONDS
 
     def as_dict(self):
         """Return the job as the tables of a job file with every default written out; loading them again gives an equal job."""
@@ -81,7 +84,8 @@ class Job:
             table: {key: getattr(self.options, option) for key, option in options.items() if getattr(self.options, option) is not None}
             for table, options in OPTION_NAMES.items()
         }
-        return {"data": self.data.as_dict(), **tables, "output": {"directory": str(self.directory)}}
+        output = {"directory": str(self.directory), "checkpoint_seconds": self.checkpoint_seconds}
+        return {"data": self.data.as_dict(), **tables, "output": output}
 
 
 def load_job(path, overrides=(), directory=None):
@@ -117,8 +121,12 @@ def job_from_tables(tables, default_directory):
     data = _data(tables.get("data", {}))
     options = _options(tables)
     output = tables.get("output", {})
-    check_names("[output]", output, ("directory",))
-    return Job(data, options, _path("output.directory", output["directory"]) if "directory" in output else default_directory)
+    check_names("[output]", output, ("directory", "checkpoint_seconds"))
+    directory = _path("output.directory", output["directory"]) if "directory" in output else default_directory
+    seconds = finite_number(output.get("checkpoint_seconds", CHECKPOINT_SECONDS), "output.checkpoint_seconds")
+    if seconds < 0:
+        raise UserError(f"output.checkpoint_seconds = {seconds:g}: expected a number of seconds, or 0 for no checkpoints")
+    return Job(data, options, directory, seconds)
 
 
 def parse_setting(text):

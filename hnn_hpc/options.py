@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from hnn_hpc.errors import UserError, look_up
 from hnn_hpc.features import ACTIVATIONS, SAMPLERS, checked_bandwidth
-from hnn_hpc.solvers import SOLVERS
+from hnn_hpc.solvers import GCV, SOLVERS
 from hnn_hpc.values import finite_number, whole_number
 
+WITHOUT_RIDGE = ("gram", "lsqr")
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
 
 
@@ -22,9 +23,12 @@ class FitOptions:
     activation          name in ACTIVATIONS
     solver              name in SOLVERS
     rcond               singular values below rcond times the largest, of the matrix with columns scaled to norm 1, are dropped
+    ridge               λ of ridge regression for noisy data, dimensionless (see `hnn_hpc.solvers.ridge`): a number, or "gcv" to find it by
+                        generalized cross-validation; 0: none
     seed                of the hidden features; an integer >= 0
-    block_bytes         size of a row block, for experts: it shapes the fixed blocks and so the last bits of the answer; None: automatic
-    memory_per_rank     limit for blocks and triangles of one rank; None: no limit
+    block_bytes         size of the pieces in which rows are read and factored, for experts: it decides the last bits of the answer; None:
+                        automatic
+    memory_per_rank     limit for the rows and triangles of one rank; None: no limit
     Sizes are bytes, or text such as "4GB". Errors: `UserError` naming the option.
     """
 
@@ -34,6 +38,7 @@ class FitOptions:
     activation: str = "tanh"
     solver: str = "auto"
     rcond: float = 1e-15
+    ridge: float | str = 0.0
     seed: int = 0
     block_bytes: int | str | None = None
     memory_per_rank: int | str | None = None
@@ -51,6 +56,10 @@ class FitOptions:
         keep("rcond", finite_number(self.rcond, "rcond"))
         if not 0 <= self.rcond < 1:
             raise UserError(f"rcond = {self.rcond}: expected a number of at least 0 and below 1")
+        if self.ridge != GCV:
+            keep("ridge", _ridge(self.ridge))
+        if self.ridge and self.solver in WITHOUT_RIDGE:
+            raise UserError(f"ridge = {self.ridge!r} needs the triangle of a QR, and the solver {self.solver!r} has none; use 'auto'")
         for name in ("block_bytes", "memory_per_rank"):
             if getattr(self, name) is not None:
                 keep(name, _bytes(getattr(self, name), name))
@@ -60,6 +69,17 @@ def _bandwidth(value):
     """Return a bandwidth as a float or a tuple of floats."""
     g = checked_bandwidth(value).tolist()
     return tuple(g) if isinstance(g, list) else g
+
+
+def _ridge(value):
+    """Return a ridge as a float."""
+    try:
+        ridge = finite_number(value, "ridge")
+    except UserError:
+        ridge = -1.0
+    if ridge < 0:
+        raise UserError(f"ridge = {value!r}: expected a number of at least 0, or 'gcv' to find it by generalized cross-validation")
+    return ridge
 
 
 def _bytes(value, name):

@@ -6,6 +6,26 @@ A progress object has `start(stage, total)`, `advance(n=1)`, which any thread ma
 from contextlib import contextmanager
 
 
+class Watched:
+    """A progress object that tells another one, or nobody, and calls `step()` at every advance: what that raises ends the stage."""
+
+    def __init__(self, progress, step):
+        self._progress, self._step = progress, step
+
+    def start(self, name, total):
+        if self._progress:
+            self._progress.start(name, total)
+
+    def advance(self, n=1):
+        if self._progress:
+            self._progress.advance(n)
+        self._step()
+
+    def finish(self):
+        if self._progress:
+            self._progress.finish()
+
+
 @contextmanager
 def stage(progress, name, total):
     """Report a stage of `total` steps to a progress object, or to nobody; yields the function to call after each step, or after n."""

@@ -6,7 +6,8 @@ numbers. Philox is counter-based: two keys never share a sequence.
 
 import numpy as np
 
-STREAMS = {name: key for key, name in enumerate(["training points", "test points", "trajectory starts", "pool", "features", "checks"])}
+NAMES = ("training points", "test points", "trajectory starts", "pool", "features", "checks", "pivots", "sketch")
+STREAMS = {name: key for key, name in enumerate(NAMES)}
 
 
 def random_stream(seed, stream, index=0):

@@ -3,34 +3,63 @@
 import os
 import time
 
-from hnn_hpc.errors import UserError
+from hnn_hpc.errors import Interruption, NotCertifiedError, UserError
 from hnn_hpc.evaluation import check_finite, evaluate
 from hnn_hpc.job import FileData
 from hnn_hpc.json_text import json_text
 from hnn_hpc.peak_memory import peak_memory_bytes
 from hnn_hpc.samples import RowRange, SystemSamples
-from hnn_hpc.storage import SampleFile, check_writable, written_beside
+from hnn_hpc.solvers.solution import TRIANGLE
+from hnn_hpc.storage import Checkpoint, SampleFile, check_writable, written_beside
 from hnn_hpc.training import fit_source
 
-MODEL_FILE, RESULT_FILE = "model.h5", "result.json"
+MODEL_FILE, RESULT_FILE, CHECKPOINT = "model.h5", "result.json", "checkpoint"
 STAGES = ("data", "sampling", "solve")
-CERTIFICATE = ("stop_reason", "certified", "relative_residual", "normal_residual", "backward_error", "condition_estimate", "rank", "flops")
+CERTIFICATE = ("stop_reason", "certified", "relative_residual", "normal_residual", "backward_error", "condition_estimate", "rank")
+SOLVE = ("ridge", "effective_dof", "noise_level", "householder_rows", "flops")
 
 
-def run_job(job, communicator, force=False, progress=None):
+def run_job(job, communicator, force=False, progress=None, resume=False, interruptions=None, say=None):
     """Fit, evaluate and write what a job says; return the result that result.json holds, on every rank. Collective.
 
-    Parameters: job (Job), force (bool): replace the files of an earlier run, progress: see `training.fit_source`.
-    Errors: `UserError` and `NotCertifiedError`, on all ranks; then nothing is written, and earlier results stay as they were.
+    Parameters: job (Job); force (bool): replace the files of an earlier run, and remove its checkpoint; progress: see
+    `training.fit_source`; resume (bool): go on from the checkpoint of an earlier run, if there is one; interruptions, say: see
+    `storage.Checkpoint`.
+    Errors, on all ranks: `UserError`, `NotCertifiedError` and `Interruption`; then no results are written, earlier ones stay as they were,
+    and of the last two a checkpoint remains in the directory.
     """
+    checkpoint = Checkpoint(job.directory / CHECKPOINT, job.checkpoint_seconds, resume, force, interruptions, say)
+    try:
+        return _run(job, communicator, force, progress, checkpoint)
+    except Interruption as error:
+        raise _with_way_on(error, checkpoint) from None
+    except NotCertifiedError as error:
+        if not any(TRIANGLE in file for file in checkpoint.files):
+            raise
+        way_on = f"its factorization is kept in {checkpoint.directory}, and --resume goes on from that with another solver.rcond or ridge"
+        raise NotCertifiedError(f"{error}; {way_on}", error.solution) from None
+
+
+def _with_way_on(error, checkpoint):
+    """Return an `Interruption` that says how to go on."""
+    if not checkpoint.seconds:
+        return error
+    if checkpoint.problem:
+        return Interruption(f"interrupted; {checkpoint.summary()}, but not all that was computed: {checkpoint.problem}")
+    begins = "goes on from there" if checkpoint.files else "begins at the beginning"
+    return Interruption(f"interrupted; {checkpoint.summary()}; the same command with --resume {begins}", resumable=True)
+
+
+def _run(job, communicator, force, progress, checkpoint):
     start = time.perf_counter()
     with communicator.together():
         if communicator.is_root:
             _check_directory(job.directory, force)
+            checkpoint.prepare()
         train, test, reference = open_sources(job.data)
     if test:  # before the hours of the fit, not after them
         check_finite(test, communicator, progress)
-    fit = fit_source(train, job.options, communicator, progress, reference=reference)
+    fit = fit_source(train, job.options, communicator, progress, reference=reference, checkpoint=checkpoint)
     fitted = time.perf_counter()
     errors = evaluate(fit.model, test, communicator, progress) if test else {}
     ended = time.perf_counter()
@@ -43,10 +72,11 @@ def run_job(job, communicator, force=False, progress=None):
         "solver": fit.solution.solver,
         "ranks": communicator.size,
         "threads": fit.record["threads"],
-        **{name: getattr(fit.solution, name) for name in CERTIFICATE},
+        **{name: getattr(fit.solution, name) for name in CERTIFICATE + SOLVE},
         "constant_known": fit.model.constant_known,
         "seconds": {stage: fit.record["seconds"][stage] for stage in STAGES} | {"evaluate": ended - fitted, "total": ended - start},
         "peak_memory_bytes": max(communicator.all_gather(peak_memory_bytes())),
+        **{name: fit.record[name] for name in ("predicted", "resumed", "blocks_taken_over")},
         "test": {name: errors.get(name) for name in ("samples", "energy_error", "gradient_error")},
         "versions": fit.model.provenance["versions"],
         "seeds": fit.model.provenance["seeds"],
@@ -56,6 +86,7 @@ def run_job(job, communicator, force=False, progress=None):
     with communicator.together():
         if communicator.is_root:
             _write(job.directory, fit.model, result, force)
+            checkpoint.remove()
     return result
 
 

@@ -1,23 +1,23 @@
 """Training: from samples to a certified model. Survey the data, sample the hidden layer, solve for the output layer."""
 
-import hashlib
 import time
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
 from hnn_hpc.errors import HnnError, UserError
-from hnn_hpc.features import ACTIVATIONS, SAMPLERS, FeatureMap, check_requirements
+from hnn_hpc.features import ACTIVATIONS, SAMPLERS, check_requirements
 from hnn_hpc.models import HamiltonianModel
-from hnn_hpc.operators import GradientOperator
 from hnn_hpc.options import FitOptions
+from hnn_hpc.output_layer import FIRST_FIT, OutputLayerSolver
 from hnn_hpc.parallel.communicator import as_communicator
+from hnn_hpc.parallel.petsc import start_petsc
 from hnn_hpc.parallel.threads import available_threads, single_threaded_blas
 from hnn_hpc.peak_memory import peak_memory_bytes
 from hnn_hpc.provenance import versions
 from hnn_hpc.random_streams import random_stream
 from hnn_hpc.samples import check_arrays, spread_rows, survey_samples, total_rows
-from hnn_hpc.solvers import Solution, plan, solve
+from hnn_hpc.solvers import Solution, plan
 from hnn_hpc.values import finite_number
 
 FEWEST_SAMPLES = 3
@@ -26,7 +26,9 @@ FEWEST_SAMPLES = 3
 @dataclass(frozen=True)
 class Fit:
     """What training gives: `model` (HamiltonianModel), `solution` (Solution, with the certificate) and `record`, a dict of plain values:
-    samples, dof, sampler_report, threads, seconds {data, sampling, solve, total} and peak_memory_bytes, the largest of all ranks.
+    samples, dof, sampler_report, threads, seconds {data, sampling, solve, total} and peak_memory_bytes, the largest of all ranks; predicted
+    {seconds of the solve, memory_bytes}, told before it (see `solvers.costs`); resumed, whether the fit went on from a checkpoint, and
+    blocks_taken_over, how many blocks of the last solve that had done.
     """
 
     model: HamiltonianModel
@@ -44,6 +46,7 @@ def fit(
     activation="tanh",
     solver="auto",
     rcond=1e-15,
+    ridge=0.0,
     seed=0,
     block_bytes=None,
     memory_per_rank=None,
@@ -52,6 +55,8 @@ def fit(
     comm=None,
     progress=None,
     require_certified=True,
+    covariance=False,
+    checkpoint=None,
 ):
     """Learn a Hamiltonian from phase-space samples and return the `Fit`, the same on every rank.
 
@@ -67,46 +72,52 @@ def fit(
     comm               None, or a communicator of mpi4py
     progress           an object with start(stage, total), advance() and finish(), or None
     require_certified  False returns an uncertified solution instead of raising
+    covariance         True gives `solution.covariance_factor`, M² numbers
+    checkpoint         a `storage.Checkpoint` that an unfinished fit can go on from, removed at the end, or None
 
     Errors: `UserError` for input that cannot be used, `NotCertifiedError` where the certificate fails; on all ranks alike.
     """
     communicator = as_communicator(comm)
     with communicator.together():
-        options = FitOptions(features, sampler, bandwidth, activation, solver, rcond, seed, block_bytes, memory_per_rank)
+        options = FitOptions(features, sampler, bandwidth, activation, solver, rcond, ridge, seed, block_bytes, memory_per_rank)
         points, velocities, energies = check_arrays(points, velocities, energies)
     communicator.agree("the options of the fit", options)
     count = total_rows(points, energies, communicator)
-    layout = _plan(count, points.shape[1], options, "the arrays").layout
+    layout = plan_for(count, points.shape[1], options, "the arrays").layout
     source = spread_rows(points, velocities, energies, layout, communicator)
-    return fit_source(source, options, communicator, progress, require_certified, reference)
+    result = fit_source(source, options, communicator, progress, require_certified, reference, covariance, checkpoint)
+    if checkpoint and communicator.is_root:
+        checkpoint.remove()
+    return result
 
 
-def fit_source(source, options, communicator, progress=None, require_certified=True, reference=None):
+def fit_source(source, options, communicator, progress=None, require_certified=True, reference=None, covariance=False, checkpoint=None):
     """Like `fit`, for a `SampleSource` that every rank can read (or that holds this rank's rows), `FitOptions` and a communicator.
 
-    `reference` (x0, H0) takes precedence over the source's own.
+    `reference` (x0, H0) takes precedence over the source's own. The checkpoint is left to the caller to remove.
     """
     start = time.perf_counter()
     with communicator.together():
         reference = _checked_reference(source.reference if reference is None else reference, source.dimension)
         check_requirements(options.sampler, source.has_energies, source.location)
-        the_plan = _plan(source.count, source.dimension, options, source.location)
-    communicator.agree("the options of the fit", (options, reference, require_certified, the_plan.layout))
+        the_plan = plan_for(source.count, source.dimension, options, source.location)
+    communicator.agree("the options of the fit", (options, reference, require_certified, covariance, the_plan.solver, the_plan.layout))
     threads = available_threads(communicator)
     with communicator.together():
-        the_plan = the_plan.limited_to(threads, options.memory_per_rank)
-
-    def solve_for(layer):
-        feature_map = FeatureMap(layer.weights, layer.biases, ACTIVATIONS[options.activation])
-        operator = GradientOperator(feature_map, source)
-        return feature_map, solve(operator, the_plan, communicator, options.rcond, require_certified, progress)
+        the_plan = the_plan.limited_to(threads, options.memory_per_rank, communicator.size)
+        if the_plan.solver == "lsqr":
+            start_petsc()  # a missing one is to be noticed now
+        if checkpoint and communicator.is_root:
+            solvers = [some.solver for some in (the_plan, the_plan.if_well_conditioned) if some]
+            checkpoint.prepare([prefix + solver for solver in solvers for prefix in ("", FIRST_FIT)])
 
     with single_threaded_blas():
         pool = survey_samples(source, the_plan.layout, communicator, options.features, options.seed)
         surveyed = time.perf_counter()
-        layer = _sampled_layer(pool, options, communicator, solve_for)
+        solver = OutputLayerSolver(source, pool, options, the_plan, communicator, covariance, require_certified, progress, checkpoint)
+        layer = _sampled_layer(pool, options, communicator, solver)
         sampled = time.perf_counter()
-        feature_map, solution = solve_for(layer)
+        feature_map, solution, predicted = solver.solve(layer)
         constant = _constant(feature_map, solution.coefficients, reference, pool)
     domain = np.stack([pool.lower, pool.upper], axis=1)
     provenance = _provenance(source, options, solution)
@@ -119,15 +130,18 @@ def fit_source(source, options, communicator, progress=None, require_certified=T
         "threads": the_plan.threads,
         "seconds": {"data": surveyed - start, "sampling": sampled - surveyed, "solve": ended - sampled, "total": ended - start},
         "peak_memory_bytes": max(communicator.all_gather(peak_memory_bytes())),
+        "predicted": predicted,
+        "resumed": checkpoint is not None and checkpoint.resumed,
+        "blocks_taken_over": checkpoint.solve.blocks_taken_over if checkpoint else 0,
     }
     return Fit(model, solution, record)
 
 
-def _sampled_layer(pool, options, communicator, solve_for):
-    """Return the `HiddenLayer`; for a sampler on learned energies, after a first fit by `solve_for`."""
+def _sampled_layer(pool, options, communicator, solver):
+    """Return the `HiddenLayer`; for a sampler on learned energies, after a first fit by the `OutputLayerSolver`."""
     first_sampler = SAMPLERS[options.sampler].energies_from
     if first_sampler:
-        feature_map, solution = solve_for(_draw(first_sampler, pool, options, communicator))
+        feature_map, solution, _ = solver.solve(_draw(first_sampler, pool, options, communicator), FIRST_FIT)
         pool = replace(pool, energies=feature_map.energy(pool.points, solution.coefficients))
     return _draw(options.sampler, pool, options, communicator)
 
@@ -137,8 +151,7 @@ def _draw(sampler, pool, options, communicator):
     with communicator.together():
         rng, activation = random_stream(options.seed, "features"), ACTIVATIONS[options.activation]
         layer = SAMPLERS[sampler].draw(pool, options.features, rng, activation=activation, bandwidth=options.bandwidth)
-        digest = hashlib.sha256(layer.weights.tobytes() + layer.biases.tobytes()).hexdigest()
-    if len(set(communicator.all_gather(digest))) > 1:
+    if len(set(communicator.all_gather(layer.digest))) > 1:
         raise HnnError("the ranks drew different hidden features from one seed: use one kind of processor and one version of numpy")
     return layer
 
@@ -155,12 +168,12 @@ def _constant(feature_map, coefficients, reference, pool):
 
 def _provenance(source, options, solution):
     """Return what the model's file says of its origin."""
-    certificate = {name: value for name, value in vars(solution).items() if name != "coefficients"}
+    certificate = {name: value for name, value in vars(solution).items() if name not in ("coefficients", "covariance_factor")}
     seeds = {"data": source.description.get("seed"), "features": options.seed}
     return {"samples": source.description, "options": asdict(options), "seeds": seeds, "versions": versions(), "certificate": certificate}
 
 
-def _plan(samples, dimension, options, location):
+def plan_for(samples, dimension, options, location):
     """Return the `Plan` for K samples; `UserError` where K and M do not suit each other."""
     if samples < FEWEST_SAMPLES:
         raise UserError(f"{location}: got {samples} samples; at least {FEWEST_SAMPLES} are needed")
@@ -169,7 +182,7 @@ def _plan(samples, dimension, options, location):
             f"features = {options.features} is more than the {samples * dimension} rows that {samples} samples of {dimension} coordinates "
             "give, so the output weights would not be determined; use fewer features or more samples"
         )
-    return plan(samples, dimension, options.features, options.solver, options.block_bytes)
+    return plan(samples, dimension, options.features, options.solver, options.block_bytes, options.ridge)
 
 
 def _checked_reference(reference, dimension):

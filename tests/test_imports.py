@@ -18,9 +18,10 @@ LAYERS = """
     operators
     solvers | storage
     models | options
+    output_layer
     training | evaluation
     hnn_hpc
-    report | job | generation
+    report | job | generation | benchmark
     run
     cli
     __main__
@@ -30,8 +31,8 @@ LAYER_OF = {name.strip(): line for line, names in enumerate(LAYERS.strip().split
 HEAVY = {
     "h5py": ("storage",),
     "matplotlib": ("report",),
-    "petsc4py": ("parallel.petsc",),
-    "dask": ("parallel.dask_rows",),
+    "petsc4py": ("parallel.petsc", "benchmark.peers"),
+    "dask": ("parallel.dask_rows", "benchmark.peers"),
     "distributed": ("parallel.dask_rows",),
     "dask_jobqueue": ("parallel.dask_rows",),
     "mpi4py": ("parallel.communicator", "cli"),

@@ -39,24 +39,26 @@ def test_every_key_arrives(tmp_path):
         [solver]
         name = "tsqr"
         rcond = 1e-12
+        ridge = 0.5
         block_bytes = "1MB"
         memory_per_rank = "2GiB"
         [output]
         directory = "somewhere"
+        checkpoint_seconds = 60
         """,
     )
     job = load_job(path)
     assert job.data.system.parameters == {"alpha": 0.5} and job.data.system.box[3].tolist() == [-4, 4]
     assert (job.data.samples, job.data.test_samples, job.data.seed, job.data.reference_point) == (100, 50, 3, (0, 1, 0, 0))
-    assert job.options == FitOptions(30, "elm", (1, 2, 3, 4), "tanh", "tsqr", 1e-12, 4, 10**6, 2**31)
-    assert job.directory == Path("somewhere")
+    assert job.options == FitOptions(30, "elm", (1, 2, 3, 4), "tanh", "tsqr", 1e-12, 0.5, 4, 10**6, 2**31)
+    assert (job.directory, job.checkpoint_seconds) == (Path("somewhere"), 60.0)
 
 
 def test_what_is_left_out_has_the_defaults_of_the_library(tmp_path):
     job = load_job(write(tmp_path, '[data]\nsystem = "pendulum"\nsamples = 100'))
     assert job.options == FitOptions()
     assert isinstance(job.data, SystemData) and (job.data.test_samples, job.data.seed, job.data.reference_point) == (100, 0, None)
-    assert job.directory == Path("results/my_job")
+    assert (job.directory, job.checkpoint_seconds) == (Path("results/my_job"), 300.0)
 
 
 def test_paths_in_the_file_are_relative_to_it_and_typed_paths_to_the_working_directory(tmp_path):
@@ -131,6 +133,8 @@ def test_a_job_survives_its_own_description(table):
         ('[data]\nfile = "a.h5"\ntest_file = "b.h5"\ntest_fraction = 0.1', "both 'test_file' and 'test_fraction'"),
         ('[data]\nfile = "a.h5"\nreference_energy = 1', "needs both 'reference_point' and 'reference_energy'"),
         ('[data]\nfile = "a.h5"\n[output]\ndirectory = 5', "output.directory = 5: expected a path"),
+        ('[data]\nfile = "a.h5"\n[output]\ncheckpoint_seconds = -1', "output.checkpoint_seconds = -1: expected a number of seconds, or 0"),
+        ('[data]\nfile = "a.h5"\n[output]\ncheckpoint_seconds = "1 h"', "output.checkpoint_seconds = '1 h': expected a finite number"),
     ],
 )
 def test_what_cannot_be_used_is_named(tmp_path, text, words):

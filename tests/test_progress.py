@@ -2,7 +2,7 @@
 
 import pytest
 
-from hnn_hpc.progress import stage
+from hnn_hpc.progress import Watched, stage
 
 
 class Recorder:
@@ -25,6 +25,15 @@ def test_a_stage_starts_advances_and_finishes():
         on_step()
         on_step(2)
     assert recorder.calls == [("factor", 3), 1, 2, "finish"]
+
+
+def test_who_watches_is_told_after_each_step_whether_or_not_anybody_else_is():
+    for recorder in (Recorder(), None):
+        steps = []
+        with stage(Watched(recorder, lambda steps=steps: steps.append(1)), "certify", 3) as on_step:
+            on_step()
+            on_step(2)
+        assert steps == [1, 1] and (recorder is None or recorder.calls == [("certify", 3), 1, 2, "finish"])
 
 
 def test_nobody_is_told_nothing():

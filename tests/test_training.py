@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from hnn_hpc import FitOptions, UserError, fit, load_model
+from hnn_hpc import FitOptions, NotCertifiedError, UserError, fit, load_model
 from hnn_hpc.features import SAMPLERS
 from hnn_hpc.parallel.communicator import SerialCommunicator
 from hnn_hpc.samples import SystemSamples
+from hnn_hpc.solvers import SOLVERS
 from hnn_hpc.systems import make_system
 from hnn_hpc.training import fit_source
 
@@ -32,6 +33,20 @@ def test_every_sampler_and_solver_learns_the_pendulum(sampler, solver):
     # Three to five times what one seed gives: 1e-8 to 4e-7, and 2e-4 for ELM, whose features do not know the data.
     assert energy_error(result.model) < (1e-3 if sampler == "elm" else 1e-6)
     assert result.solution.certified
+
+
+def test_gram_learns_as_much_as_a_qr_where_the_condition_allows_it():
+    system = make_system("henon-heiles", {})
+    training = SystemSamples(system, 2000, seed=1).read(0, 2000)
+    qr, gram = (fit(*training[:2], features=200, solver=solver) for solver in ("khatri-rao-qr", "gram"))
+    assert 1e4 < gram.solution.condition_estimate < 3e7 and gram.solution.certified
+    assert gram.solution.relative_residual == pytest.approx(qr.solution.relative_residual, rel=1e-8)
+    np.testing.assert_allclose(gram.model.vector_field(training.points), qr.model.vector_field(training.points), atol=1e-6)
+
+
+def test_gram_refuses_what_it_cannot_solve_and_names_the_way_out():
+    with pytest.raises(NotCertifiedError, match=r"squares the condition number.* must be below 3e\+07; use khatri-rao-qr or lsqr"):
+        fit(*TRAINING[:2], features=300, solver="gram", bandwidth=2, require_certified=False)
 
 
 @pytest.mark.parametrize("activation", ["tanh", "sigmoid", "softplus", "sine", "gaussian", "erf"])
@@ -58,20 +73,37 @@ def test_blas_threads_do_not_change_a_bit():
     assert fits[0].model.constant == fits[1].model.constant
 
 
-def test_no_more_rows_are_read_at_once_than_a_block_has():
-    largest = []
+@pytest.mark.parametrize("solver", ["khatri-rao-qr", "tsqr", "gram"])
+def test_no_more_rows_are_read_at_once_than_block_bytes_allow(solver):
+    sizes = {}
 
     class Recording(SystemSamples):
         def read(self, start, stop):
-            largest.append(stop - start)
+            if sizes:
+                sizes[stage].append(stop - start)
             return super().read(start, stop)
 
-    for count in (20_000, 80_000):
-        largest.append(0)
-        fit_source(Recording(PENDULUM, count, seed=1), FitOptions(features=50, block_bytes="1MiB"), SerialCommunicator())
-    # A block of 52 columns in 1 MiB has 2520 rows, but no more than 4 times its columns; the survey reads slices of 4 MiB, whatever K is.
-    assert max(largest[: largest.index(0, 1)]) <= 131_072 and largest.count(0) > 1
-    assert max(size for size in largest if size <= 2520) <= 4 * 52
+    class Stages:
+        def start(self, name, total):
+            nonlocal stage
+            stage = name
+            sizes[stage] = []
+
+        def advance(self, n=1):
+            pass
+
+        def finish(self):
+            pass
+
+    # 64 KiB hold 256 rows of 32 columns, those of [S | F], or 264 of 31, those of [A | f], which tsqr makes 2 of a sample.
+    most = 264 // 2 if solver == "tsqr" else 256
+    for count in (20_000, 40_000):
+        sizes, stage = {}, None
+        options = FitOptions(features=30, solver=solver, block_bytes="64KiB", bandwidth=2, sampler="elm")
+        fit_source(Recording(PENDULUM, count, seed=1), options, SerialCommunicator(), Stages(), require_certified=False)
+        assert max(sizes["factor"]) == max(sizes["certify"]) == most
+        # Pieces that Cholesky QR is not safe for are read a second time.
+        assert count <= sum(sizes["factor"]) < 1.2 * count and sum(sizes["certify"]) % count == 0
 
 
 def test_approximate_swim_draws_as_swim_does_with_the_energies_of_a_first_fit():
@@ -157,7 +189,7 @@ def test_progress_is_told_every_stage():
         ("features", True, r"features = True"),
         ("seed", -1, r"seed = -1: expected a whole number of at least 0"),
         ("sampler", "svim", r"unknown sampler 'svim'; the samplers are: .*swim"),
-        ("solver", "qr", r"unknown solver 'qr'; the solvers are: auto, khatri-rao-qr, tsqr"),
+        ("solver", "qr", rf"unknown solver 'qr'; the solvers are: {', '.join(SOLVERS)}"),
         ("activation", "relu", r"unknown activation 'relu'; the activations are: tanh"),
         ("bandwidth", 0, r"bandwidth must be a positive number"),
         ("bandwidth", [1, -1], r"bandwidth must be a positive number"),

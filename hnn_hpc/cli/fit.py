@@ -1,7 +1,9 @@
 """`hnn-hpc fit JOB.toml`: learn a Hamiltonian as a job file says, and write the model and the result."""
 
+import sys
 from pathlib import Path
 
+from hnn_hpc.cli.progress import WIPE
 from hnn_hpc.cli.text import byte_size, count, scientific, table
 from hnn_hpc.job import load_job
 from hnn_hpc.run import MODEL_FILE, RESULT_FILE, run_job
@@ -13,17 +15,23 @@ def add_arguments(parser):
     parser.add_argument("job", type=Path, metavar="JOB.toml", help="what to compute")
     parser.add_argument("--output", metavar="DIR", help=f"directory for {MODEL_FILE} and {RESULT_FILE}, in place of output.directory")
     parser.add_argument("--set", action="append", default=[], dest="overrides", metavar="TABLE.KEY=VALUE", help="replace a key of the job")
-    parser.add_argument("--force", action="store_true", help="replace the results of an earlier run")
+    parser.add_argument("--force", action="store_true", help="replace the results of an earlier run, and remove its checkpoint")
+    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint of an interrupted run, if there is one")
 
 
 def run(arguments, communicator, progress):
     with communicator.together():
         job = load_job(arguments.job, arguments.overrides, arguments.output)
-    return run_job(job, communicator, arguments.force, progress)
+    return run_job(job, communicator, arguments.force, progress, arguments.resume, arguments.interruptions, _say)
+
+
+def _say(text):
+    """Print a line on stderr, in the place of a progress bar where there is one."""
+    print(f"{WIPE if sys.stderr.isatty() else ''}hnn-hpc: {text}", file=sys.stderr, flush=True)
 
 
 def describe(result):
-    seconds, test = result["seconds"], result["test"]
+    seconds, test, predicted = result["seconds"], result["test"], result["predicted"]
     tested = test["samples"] is not None
     duplicates = result["sampler_report"]["duplicates_left"]
     energy_error = (
@@ -34,6 +42,7 @@ def describe(result):
             ("samples", f"{count(result['samples'], 'sample')} of {count(2 * result['dof'], 'coordinate')}"),
             ("features", f"{count(result['features'], 'feature')}, {result['sampler']}"),
             ("solver", f"{result['solver']} on {count(result['ranks'], 'rank')}, {count(result['threads'], 'thread')} each"),
+            ("resumed", f"{count(result['blocks_taken_over'], 'block')} taken over from a checkpoint" if result["resumed"] else None),
             ("stop reason", f"{result['stop_reason']}, certified"),
             (
                 "residual",
@@ -42,11 +51,14 @@ def describe(result):
             ("constant", None if result["constant_known"] else "unknown: the data fix H only up to a constant"),
             ("duplicates", count(duplicates, "repeated feature") if duplicates else None),
             ("condition", f"{scientific(result['condition_estimate'])}, numerical rank {result['rank']} of {result['features']}"),
+            ("ridge", f"{scientific(result['ridge'])}, {result['effective_dof']:.0f} effective coefficients" if result["ridge"] else None),
+            ("noise", f"{scientific(result['noise_level'])} a velocity, the residual per free row" if result["ridge"] else None),
             ("test", count(test["samples"], "other sample") if tested else "none"),
             ("energy error", energy_error if tested else None),
             ("gradient error", f"{scientific(test['gradient_error'])} relative" if tested else None),
             ("time", ", ".join(f"{stage} {value:.2f} s" for stage, value in seconds.items())),
             ("peak memory", f"{byte_size(result['peak_memory_bytes'])} on the largest rank"),
+            ("predicted", f"solve {predicted['seconds']:.2f} s, peak memory {byte_size(predicted['memory_bytes'])}"),
             ("written", Path(result["job"]["output"]["directory"]) / MODEL_FILE),
             ("", Path(result["job"]["output"]["directory"]) / RESULT_FILE),
         ]

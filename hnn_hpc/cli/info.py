@@ -1,10 +1,10 @@
-"""`hnn-hpc info FILE`: what is in a samples or model file."""
+"""`hnn-hpc info FILE`: what is in a samples or model file, or one of a checkpoint."""
 
 from hnn_hpc import storage
 from hnn_hpc.cli.text import byte_size, table
 from hnn_hpc.json_text import json_text
 
-HELP = "tell what is in a samples or model file"
+HELP = "tell what is in a samples or model file, or one of a checkpoint"
 
 
 def add_arguments(parser):

@@ -1,7 +1,8 @@
 """The program `hnn-hpc`: reads the command line, runs one command on all ranks, and turns its end into output and an exit code.
 
 A command is a module with HELP, `add_arguments(parser)`, `run(arguments, communicator, progress)` -> the result as a dictionary, the
-same on every rank, and `describe(result)` -> text for a person. Only rank 0 prints.
+same on every rank, and `describe(result)` -> text for a person. Only rank 0 prints. A result may hold an "exit_code" other than 0.
+`arguments.interruptions` lets a command put off an interruption (see `interruption`).
 """
 
 import argparse
@@ -13,7 +14,7 @@ import sys
 import traceback
 
 from hnn_hpc import __version__
-from hnn_hpc.cli import evaluate, figure, fit, generate, info, simulate
+from hnn_hpc.cli import bench, evaluate, figure, fit, generate, info, plan, simulate
 from hnn_hpc.cli.exit_codes import DONE, EXIT_CODES, exit_code_of
 from hnn_hpc.cli.interruption import interruptions_raised
 from hnn_hpc.cli.launch import Rendezvous, launched_communicator, launched_rank_and_size
@@ -21,7 +22,16 @@ from hnn_hpc.cli.progress import ProgressBar, ProgressLog
 from hnn_hpc.errors import HnnError, UserError
 from hnn_hpc.json_text import json_text
 
-COMMANDS = {"generate": generate, "fit": fit, "evaluate": evaluate, "simulate": simulate, "info": info, "figure": figure}
+COMMANDS = {
+    "generate": generate,
+    "plan": plan,
+    "fit": fit,
+    "evaluate": evaluate,
+    "simulate": simulate,
+    "info": info,
+    "figure": figure,
+    "bench": bench,
+}
 
 
 class Parser(argparse.ArgumentParser):
@@ -31,9 +41,13 @@ class Parser(argparse.ArgumentParser):
         raise UserError(f"{message} (see {self.prog} --help)")
 
 
-@interruptions_raised()
 def main(argv=None):
     """Run one command and return its exit code. `argv`: the arguments after the program's name; default: the process's own."""
+    with interruptions_raised() as interruptions:
+        return _run(argv, interruptions)
+
+
+def _run(argv, interruptions):
     argv = sys.argv[1:] if argv is None else list(argv)
     rank, size = launched_rank_and_size(os.environ)
     communicator = rendezvous = progress = None
@@ -41,6 +55,7 @@ def main(argv=None):
         communicator = launched_communicator(size)
         rendezvous = Rendezvous(communicator)
         arguments = _parse(argv, is_root=rank == 0)
+        arguments.interruptions = interruptions
         progress = _progress(arguments, rank)
         result = arguments.command.run(arguments, communicator, progress)
     except SystemExit as end:  # --help
@@ -60,7 +75,7 @@ def main(argv=None):
             print(arguments.command.describe(result))
         if arguments.json:
             print(json_text(result))
-    return DONE
+    return result.get("exit_code", DONE)
 
 
 def _parse(argv, is_root):

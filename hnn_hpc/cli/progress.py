@@ -4,6 +4,7 @@ import time
 from threading import Lock
 
 WIDTH = 32
+WIPE = "\r\033[K"
 REDRAW_SECONDS = 0.1
 
 
@@ -25,7 +26,7 @@ class ProgressBar:
                 self._draw(now)
 
     def finish(self):
-        self._write("\r\033[K")
+        self._write(WIPE)
 
     def _draw(self, now):
         self._drawn, part = now, min(1.0, self._done / max(1, self._total))

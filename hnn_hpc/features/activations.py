@@ -32,14 +32,28 @@ class Activation:
 
 
 def _tanh_derivative(z, out=None):
-    """1 - tanh(z)²: two cheap passes after tanh; 4 exp(-2|z|) / (1 + exp(-2|z|))² takes 1.3 times as long and a temporary array."""
-    out = np.tanh(z, out=out)
-    np.multiply(out, out, out=out)
-    return np.subtract(1.0, out, out=out)
+    """1 - tanh² z = 4 / (4 + q) with q = 4 sinh² z, by sums, products and one quotient only.
+
+    q comes from its series at z / 64 and from six doublings, 4 sinh² 2a = q (q + 4). No digit cancels, and the quotient is 0 where q
+    overflows. 5 ns a value where a tanh, without AVX-512, takes 15; one temporary array. The last coefficient of the series is a little
+    above 1/20160, for the terms left out.
+    """
+    with np.errstate(over="ignore"):
+        x = np.multiply(z, 1 / 32, out=np.empty(np.shape(z)) if out is None else out)
+        np.multiply(x, x, out=x)
+        q = np.multiply(x, 1 / 20160 + 0.02 / 1814400)
+        for coefficient in (1 / 360, 1 / 12, 1.0):
+            q += coefficient
+            q *= x
+        for _ in range(6):
+            np.add(q, 4.0, out=x)
+            q *= x
+        q += 4.0
+    return np.divide(4.0, q, out=x)
 
 
 def _sigmoid_derivative(z, out=None):
-    """s (1 - s) with s = 1 / (1 + exp(-z)), written as (1 - tanh(z/2)²) / 4, which needs no temporary array."""
+    """s (1 - s) with s = 1 / (1 + exp(-z)), written as (1 - tanh(z/2)²) / 4."""
     out = _tanh_derivative(np.multiply(z, 0.5, out=out), out=out)
     return np.multiply(out, 0.25, out=out)
 

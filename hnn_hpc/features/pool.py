@@ -1,5 +1,6 @@
 """What a sampler takes, a `Pool` of samples, and what it gives, a `HiddenLayer`."""
 
+import hashlib
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,6 +14,7 @@ class Pool:
     gradients     -- (P, D), grad H = J⁻¹ dx/dt at the points
     energies      -- (P,), H at the points, up to a constant; None where the data have none
     lower, upper  -- (D,), the limits of each coordinate over the whole data set, not over the pool alone
+    checksum      -- of every point and velocity of the whole data set (see `samples.checksum`); 0 where nobody computed it
     """
 
     points: np.ndarray
@@ -20,6 +22,7 @@ class Pool:
     energies: np.ndarray | None
     lower: np.ndarray
     upper: np.ndarray
+    checksum: int = 0
 
     @property
     def dimension(self):
@@ -41,3 +44,8 @@ class HiddenLayer:
     weights: np.ndarray
     biases: np.ndarray
     report: dict = field(default_factory=dict)
+
+    @property
+    def digest(self):
+        """SHA-256 of the weights and biases, as text."""
+        return hashlib.sha256(self.weights.tobytes() + self.biases.tobytes()).hexdigest()

@@ -11,6 +11,7 @@ gradient and is fixed afterwards.
 """
 
 from hnn_hpc.operators.gradient import GradientOperator
+from hnn_hpc.operators.kept import keep_derivatives
 from hnn_hpc.operators.row_operator import RowOperator
 
-__all__ = ["GradientOperator", "RowOperator"]
+__all__ = ["GradientOperator", "RowOperator", "keep_derivatives"]

@@ -2,11 +2,19 @@
 
 import numpy as np
 
+from hnn_hpc.features import FeatureMap
+from hnn_hpc.samples import ArraySamples
 from hnn_hpc.symplectic import gradient_from_vector_field
+
+# Values of σ' in one piece, 1 MB, and samples at least: σ' is still in the cache when the products read it, and BLAS has rows enough.
+PIECE_VALUES = 2**17
+FEWEST_ROWS = 32
 
 
 class GradientOperator:
     """A and F of a feature map over a source of samples (a `RowOperator`), with the Khatri-Rao factors besides.
+
+    Products evaluate σ' piece by piece and never hold more of it than one piece: 1 MB or 32 samples.
 
     Parameters: feature_map (FeatureMap with M features of D coordinates), source (SampleSource with K samples of width D).
     """
@@ -33,30 +41,64 @@ class GradientOperator:
 
     def dense_rows(self, start, stop):
         """Return [A | f] of the run, shape (B D, M + 1), column-major."""
-        S, F = self._split(self.factors(start, stop))
+        factors = self.factors(start, stop)
+        S, F = factors[:, : self.columns], factors[:, self.columns :]
         rows = np.empty((self.columns + 1, stop - start, self.rows_per_sample))
         np.multiply(S.T[:, :, None], self.weights[:, None, :], out=rows[:-1])
         rows[-1] = F
         return rows.reshape(self.columns + 1, -1).T
 
+    def loaded(self, start, stop):
+        """Return the same operator for the run alone, with its samples in memory: to be asked for the run several times."""
+        points, velocities, _ = self.source.read(start, stop)
+        return GradientOperator(self.feature_map, ArraySamples(points, velocities, None, self.samples, start))
+
+    def targets(self, start, stop):
+        """Return F of the run, shape (B, D)."""
+        return gradient_from_vector_field(self.source.read(start, stop).velocities)
+
+    def derivatives(self, start, stop, features, out):
+        """Write S of the run for a slice of the features into out (B, features), C-contiguous; return out."""
+        chosen = FeatureMap(self.weights[features], self.feature_map.biases[features], self.feature_map.activation)
+        return chosen.derivative(self.source.read(start, stop).points, out)
+
     def multiply(self, start, stop, vector):
         """Return S (v∘W), shape (B, D)."""
-        S, _ = self._split(self.factors(start, stop))
-        return S @ (vector[:, None] * self.weights)
+        v_W, rows = vector[:, None] * self.weights, np.empty((stop - start, self.rows_per_sample))
+        for piece, S in self.pieces(start, self.source.read(start, stop).points):
+            np.matmul(S, v_W, out=rows[piece])
+        return rows
 
     def multiply_transposed(self, start, stop, rows):
         """Return rowsum((Sᵀ R)∘W), shape (M,)."""
-        S, _ = self._split(self.factors(start, stop))
-        return self._adjoint(S, rows)
+        St_R = np.zeros_like(self.weights)
+        for piece, S in self.pieces(start, self.source.read(start, stop).points):
+            St_R += S.T @ rows[piece]
+        return (St_R * self.weights).sum(axis=1)
 
-    def residual(self, start, stop, vector):
-        """Return R = F - S (v∘W), shape (B, D), rowsum((Sᵀ R)∘W), shape (M,), and F."""
-        S, F = self._split(self.factors(start, stop))
-        R = F - S @ (vector[:, None] * self.weights)
-        return R, self._adjoint(S, R), F
+    def residual(self, start, stop, vector, rows=None):
+        """Return R = F - S (v∘W), shape (B, D), rowsum((Sᵀ R)∘W), shape (M,), and F; `rows` (B, D) takes the place of F where given."""
+        samples = self.source.read(start, stop)
+        F = gradient_from_vector_field(samples.velocities) if rows is None else rows
+        v_W, R, St_R = vector[:, None] * self.weights, np.empty(F.shape), np.zeros_like(self.weights)
+        for piece, S in self.pieces(start, samples.points):
+            np.subtract(F[piece], S @ v_W, out=R[piece])
+            St_R += S.T @ R[piece]
+        return R, (St_R * self.weights).sum(axis=1), F
 
-    def _adjoint(self, S, R):
-        return ((S.T @ R) * self.weights).sum(axis=1)
+    def pieces(self, start, points):
+        """Yield (piece, S): slices of the run that begins with sample `start`, and S there, valid until the next is asked for."""
+        rows = self.piece_samples
+        buffer = np.empty((min(rows, len(points)), self.columns))
+        for first in range(0, len(points), rows):
+            piece = slice(first, min(first + rows, len(points)))
+            yield piece, self._derivative(start + first, points[piece], buffer[: piece.stop - first])
 
-    def _split(self, factors):
-        return factors[:, : self.columns], factors[:, self.columns :]
+    @property
+    def piece_samples(self):
+        """How many samples a piece has."""
+        return max(FEWEST_ROWS, PIECE_VALUES // max(1, self.columns))
+
+    def _derivative(self, start, points, out):
+        """Return S of the run of samples that begins with `start`, written into out (B, M) or from elsewhere."""
+        return self.feature_map.derivative(points, out)

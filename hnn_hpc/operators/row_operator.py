@@ -24,5 +24,8 @@ class RowOperator(Protocol):
     def multiply_transposed(self, start: int, stop: int, rows: np.ndarray) -> np.ndarray:
         """Return the run's share of Aᵀ r, (columns,), for its rows r of shape (B, rows_per_sample)."""
 
-    def residual(self, start: int, stop: int, vector: np.ndarray) -> tuple:
-        """Return r = f - A v of the run, (B, rows_per_sample), its share of Aᵀ r, (columns,), and f, from one assembly of A."""
+    def residual(self, start: int, stop: int, vector: np.ndarray, rows: np.ndarray | None = None) -> tuple:
+        """Return r = f - A v of the run, (B, rows_per_sample), its share of Aᵀ r, (columns,), and f, from one assembly of A.
+
+        Where `rows` are given, (B, rows_per_sample), they take the place of f.
+        """

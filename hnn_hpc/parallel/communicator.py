@@ -9,7 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
-from hnn_hpc.errors import HnnError, UserError
+from hnn_hpc.errors import HnnError, Interruption, UserError
 
 # Of our messages, on a communicator that may be the user's.
 TAG = 24117
@@ -29,6 +29,9 @@ class SerialCommunicator:
     def all_gather(self, value):
         return [value]
 
+    def sum_rows(self, array, counts):
+        return array
+
     def agree(self, what, value):
         pass
 
@@ -41,6 +44,13 @@ class SerialCommunicator:
     @contextmanager
     def together(self):
         yield
+
+    @property
+    def of_mpi4py(self):
+        """The same for libraries that want a communicator of mpi4py; starts MPI. `ImportError` or `RuntimeError` where there is none."""
+        from mpi4py import MPI
+
+        return MPI.COMM_SELF
 
     @cached_property
     def node_cores(self):
@@ -55,6 +65,11 @@ class MPICommunicator:
         self._comm = comm
         self.rank, self.size = comm.Get_rank(), comm.Get_size()
         self.is_root = self.rank == 0
+
+    @property
+    def of_mpi4py(self):
+        """The communicator of mpi4py."""
+        return self._comm
 
     def broadcast(self, value):
         """Return root's value, anything that pickles, on every rank."""
@@ -91,6 +106,16 @@ class MPICommunicator:
         self._comm.Alltoallv([rows, [count * width for count in counts]], [received, [count * width for count in coming]])
         return received
 
+    def sum_rows(self, array, counts):
+        """Return this rank's rows of the sum of every rank's `array`: counts[0] rows go to rank 0, the next counts[1] to rank 1 …
+
+        array (sum(counts), width), float64 and C-contiguous, of one shape on all ranks. The order of the sum is the MPI library's.
+        """
+        width = array.shape[1]
+        total = np.empty((counts[self.rank], width))
+        self._comm.Reduce_scatter(array, total, [count * width for count in counts])
+        return total
+
     def agree(self, what, value):
         """Raise `UserError` on all ranks unless `value` reads the same on all; `what` names it."""
         values = self.all_gather(repr(value))
@@ -109,22 +134,23 @@ class MPICommunicator:
     def together(self):
         """Run a block that does not communicate; if it fails on any rank, it fails on all.
 
-        The first failing rank's message reaches everybody: as the same `UserError`, or, where it was no user's mistake, as `HnnError`
-        (the failing rank itself raises its original exception). One all-gather, on success too.
+        The first failing rank's message reaches everybody: as the same `UserError` or `Interruption`, or, where it was neither, as
+        `HnnError` (the failing rank itself raises its original exception). One all-gather, on success too.
         """
         failure = None
         try:
             yield
         except Exception as error:
             failure = error
-        reports = self.all_gather(failure and (isinstance(failure, UserError), f"{type(failure).__name__}: {failure}", str(failure)))
+        kind = next((kind for kind in (UserError, Interruption) if isinstance(failure, kind)), None)
+        reports = self.all_gather(failure and (kind, f"{type(failure).__name__}: {failure}", str(failure)))
         first = next((rank for rank, report in enumerate(reports) if report), None)
         if first is None:
             return
         if first == self.rank:
             raise failure
-        is_users, tagged, message = reports[first]
-        raise UserError(message) if is_users else HnnError(f"rank {first} failed: {tagged}")
+        kind, tagged, message = reports[first]
+        raise kind(message) if kind else HnnError(f"rank {first} failed: {tagged}")
 
     @cached_property
     def node_cores(self):

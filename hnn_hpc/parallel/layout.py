@@ -6,10 +6,12 @@ number of ranks or threads, so every rank count merges the same pairs and gives 
 """
 
 from dataclasses import dataclass
+from math import ceil
 
-# Block counts that ranks of 1, 2, 3, 4, 6, 12 share evenly.
-EVEN_BLOCKS = 12
-DEFAULT_BLOCK_BYTES = 128 * 2**20
+# (blocks, least rows of a block in units of the columns): counts that ranks of 1, 2, 3, 4, 6, 12 share evenly, where there is enough to do.
+BLOCK_COUNTS = ((48, 8), (24, 8), (12, 4), (4, 2), (2, 2))
+# 2 rows columns² of the largest block where there are more than 48: some five seconds of a core.
+BLOCK_FLOPS = 2e11
 
 
 @dataclass(frozen=True)
@@ -38,21 +40,18 @@ class RowLayout:
         return -(-self.rows // self.blocks)
 
 
-def plan_layout(samples, columns, rows_per_sample=1, block_bytes=None):
-    """Cut `samples` into blocks that suit a QR factorization of row blocks with `columns` columns.
+def plan_layout(samples, columns, rows_per_sample=1):
+    """Cut `samples` into the blocks of a QR factorization of rows with `columns` columns.
 
-    A block has about four times as many rows as columns (tall enough for BLAS-3 speed, short enough for the cache), at most `block_bytes`
-    (default 128 MiB), but never fewer rows than columns unless `block_bytes` is given: merging triangles would then cost more than
-    factoring rows. Few samples are still cut into up to 12 blocks, so that small problems share out evenly as well.
+    A block is long, for merging two triangles costs as much as factoring a third of a square of rows. There are 48 of them at most, and
+    more only where a block would take more than BLOCK_FLOPS, so that the triangles that wait for each other in the tree, and with them the
+    memory, hardly grow with the samples.
     """
-    fitting = (block_bytes or DEFAULT_BLOCK_BYTES) // (8 * columns)
-    rows = min(4 * columns, fitting) if block_bytes else min(4 * columns, max(columns, fitting))
-    samples_per_block = max(1, rows // rows_per_sample)
-    blocks = max(1, -(-samples // samples_per_block))
-    if blocks >= EVEN_BLOCKS:
-        return RowLayout(samples, min(samples, -(-blocks // EVEN_BLOCKS) * EVEN_BLOCKS))
-    fair = [count for count in (12, 8, 4, 2) if blocks <= count <= samples * rows_per_sample // columns]
-    return RowLayout(samples, fair[0] if fair else blocks)
+    rows = samples * rows_per_sample
+    blocks = next((count for count, least in BLOCK_COUNTS if rows >= count * least * columns and samples >= count), 1)
+    if blocks == BLOCK_COUNTS[0][0]:
+        blocks *= max(1, min(ceil(2 * rows * columns**2 / (blocks * BLOCK_FLOPS)), rows // (8 * columns * blocks)))
+    return RowLayout(samples, blocks)
 
 
 def promote(node, leaves):
@@ -71,11 +70,44 @@ def parent_of(left, right, leaves):
     return None
 
 
-def subtrees(owned, leaves):
+def leaves_of(node, leaves):
+    """Return the range of leaves that a node covers."""
+    level, index = node
+    return range(index << level, min((index + 1) << level, leaves))
+
+
+def outermost(nodes):
+    """Return, in the order of their leaves, those of `nodes` that no other of them covers."""
+    kept = []
+    for level, index in sorted(nodes, key=lambda node: (node[1] << node[0], -node[0])):
+        if not kept or index << level >= (kept[-1][1] + 1) << kept[-1][0]:
+            kept.append((level, index))
+    return kept
+
+
+def starting_nodes(owned, leaves, done=()):
+    """Return the list of (node, leaf) that the run of leaves `owned` (a range) is reduced from: leaf is None for a node of `done`.
+
+    `done` are disjoint nodes, in order, whose values exist already. One that reaches beyond the run belongs to where it starts, so that the
+    lists of all ranks together cover each leaf once.
+    """
+    nodes, covered = [], {}
+    for node in done:
+        covered.update(dict.fromkeys(leaves_of(node, leaves), node))
+    for leaf in owned:
+        node = covered.get(leaf)
+        if node is None:
+            nodes.append((promote((0, leaf), leaves), leaf))
+        elif leaf == leaves_of(node, leaves)[0]:
+            nodes.append((node, None))
+    return nodes
+
+
+def subtrees(owned, leaves, done=()):
     """Return the nodes, in order, that the run of leaves `owned` (a range) reduces to on its own: at most 2 log2(leaves)."""
     nodes = []
-    for leaf in owned:
-        nodes.append(promote((0, leaf), leaves))
+    for node, _ in starting_nodes(owned, leaves, done):
+        nodes.append(node)
         while len(nodes) > 1 and (parent := parent_of(nodes[-2], nodes[-1], leaves)):
             nodes[-2:] = [parent]
     return nodes

@@ -11,7 +11,7 @@ from hnn_hpc.samples.arrays import ArraySamples, check_arrays, spread_rows, tota
 from hnn_hpc.samples.generated import SystemSamples
 from hnn_hpc.samples.row_range import RowRange
 from hnn_hpc.samples.source import Samples, SampleSource
-from hnn_hpc.samples.survey import read_finite, survey_samples
+from hnn_hpc.samples.survey import pool_size, read_finite, survey_samples
 
 __all__ = [
     "ArraySamples",
@@ -20,6 +20,7 @@ __all__ = [
     "Samples",
     "SystemSamples",
     "check_arrays",
+    "pool_size",
     "read_finite",
     "spread_rows",
     "survey_samples",

@@ -1,4 +1,5 @@
-"""One pass over the samples before anything is computed: is every number finite, how far does each coordinate reach, and the pool.
+"""One pass over the samples before anything is computed: is every number finite, how far does each coordinate reach, their checksum,
+and the pool.
 
 The pool is a bounded set of samples from all over the data, from which every rank draws the same hidden features.
 """
@@ -10,18 +11,21 @@ import numpy as np
 from hnn_hpc.errors import UserError
 from hnn_hpc.features import Pool
 from hnn_hpc.random_streams import random_stream
+from hnn_hpc.samples.checksum import MODULUS, checksum
 from hnn_hpc.symplectic import gradient_from_vector_field
 
 SMALLEST_POOL = 32768
 SLICE_BYTES = 4 * 2**20
+VELOCITIES = MODULUS // 2  # the place of the first velocity in the checksum; that of the first point is 0
 
 
 @dataclass(frozen=True)
 class _Part:
-    """What one rank saw: the limits (D,) of its rows and its rows of the pool."""
+    """What one rank saw: the limits (D,) and the checksum of its rows, and its rows of the pool."""
 
     lower: np.ndarray
     upper: np.ndarray
+    checksum: int
     points: np.ndarray
     velocities: np.ndarray
     energies: np.ndarray | None
@@ -34,7 +38,7 @@ def survey_samples(source, layout, communicator, features, seed):
 
     Errors: `UserError` naming the row and coordinate of a NaN or infinite number, or the coordinate that is constant.
     """
-    size = min(source.count, max(SMALLEST_POOL, 2 * features))
+    size = pool_size(source.count, features)
     edges = np.arange(size + 1) * source.count // size
     rows = edges[:-1] + (np.diff(edges) * random_stream(seed, "pool").random(size)).astype(np.int64)
     with communicator.together():
@@ -48,21 +52,28 @@ def survey_samples(source, layout, communicator, features, seed):
         )
     points, velocities = np.concatenate([p.points for p in parts]), np.concatenate([p.velocities for p in parts])
     energies = np.concatenate([p.energies for p in parts]) if source.has_energies else None
-    return Pool(points, gradient_from_vector_field(velocities), energies, lower, upper)
+    total = sum(p.checksum for p in parts) % MODULUS
+    return Pool(points, gradient_from_vector_field(velocities), energies, lower, upper, total)
+
+
+def pool_size(samples, features):
+    """Return how many of K samples the pool holds for M features."""
+    return min(samples, max(SMALLEST_POOL, 2 * features))
 
 
 def _read_part(source, start, stop, pool_rows):
     step = max(1, SLICE_BYTES // (16 * source.dimension))
     lower, upper = np.full(source.dimension, np.inf), np.full(source.dimension, -np.inf)
-    pieces = [source.read(start, start)]
+    total, pieces = 0, [source.read(start, start)]
     for first in range(start, stop, step):
         last = min(first + step, stop)
         samples = read_finite(source, first, last)
         lower, upper = np.minimum(lower, samples.points.min(axis=0)), np.maximum(upper, samples.points.max(axis=0))
+        total += checksum(samples.points, first * source.dimension) + checksum(samples.velocities, VELOCITIES + first * source.dimension)
         chosen = pool_rows[np.searchsorted(pool_rows, first) : np.searchsorted(pool_rows, last)] - first
         pieces.append([None if column is None else column[chosen] for column in samples])
     columns = [None if column[0] is None else np.concatenate(column) for column in zip(*pieces, strict=True)]
-    return _Part(lower, upper, *columns)
+    return _Part(lower, upper, total, *columns)
 
 
 def read_finite(source, start, stop):

@@ -6,12 +6,13 @@ and certify the answer with residuals recomputed from A (see `solution`):
 - `khatri_rao_qr`: for A = S ⊙ Wᵀ; QR of the (K, M + D) matrix [S | F], then D small triangles: 2 K M² flops.
 - `tsqr`: for any operator with dense rows; QR of the (K D, M + 1) matrix [A | f]: 2 K D M² flops.
 
-`planner` chooses between them and says what a choice costs.
+`planner` chooses between them and says what a choice costs: work and memory by the formulas of `costs`, seconds by the `rates` of a
+machine; `probe` looks at the condition number where `gram` would be faster.
 """
 
-from hnn_hpc.solvers.khatri_rao_qr import khatri_rao_triangle
 from hnn_hpc.solvers.planner import SOLVERS, Plan, plan
-from hnn_hpc.solvers.solution import Solution, solve
-from hnn_hpc.solvers.tsqr import tsqr_triangle
+from hnn_hpc.solvers.probe import probe_samples, settled
+from hnn_hpc.solvers.rates import NOMINAL, calibrate
+from hnn_hpc.solvers.solution import GCV, Solution, solve
 
-__all__ = ["SOLVERS", "Plan", "Solution", "khatri_rao_triangle", "plan", "solve", "tsqr_triangle"]
+__all__ = ["GCV", "NOMINAL", "SOLVERS", "Plan", "Solution", "calibrate", "plan", "probe_samples", "settled", "solve"]

@@ -31,19 +31,22 @@ class Certificate(NamedTuple):
     backward_error: float
 
 
-def true_residual(operator, coefficients, layout, communicator, threads=1, on_leaf=None):
+def true_residual(operator, coefficients, plan, communicator, on_leaf=None):
     """Return the `Residual` on rank 0, None on the others, from one pass over the samples and the fixed tree. Collective."""
 
     def leaf(block):
-        r, At_r, f = operator.residual(*layout.bounds(block), coefficients)
-        return np.concatenate([[np.vdot(r, r), np.vdot(f, f)], At_r])
+        sums = 0.0
+        for piece in plan.pieces(block):
+            r, At_r, f = operator.residual(*piece, coefficients)
+            sums = sums + np.concatenate([[np.vdot(r, r), np.vdot(f, f)], At_r])
+        return sums
 
-    sums = tree_reduce(communicator, layout, leaf, np.add, threads, on_leaf)
+    sums = tree_reduce(communicator, plan.layout, leaf, np.add, plan.threads, on_leaf)
     return Residual(*np.sqrt(sums[:2]).tolist(), sums[2:]) if communicator.is_root else None
 
 
 def certificate_of(coefficients, residual, factor):
-    """Return the `Certificate` of w (M,) from its `Residual` and the `TriangleFactor` of A."""
+    """Return the `Certificate` of w (M,) from its `Residual` and the factor of A (see `factor`), or of a sketch of A."""
     r_norm, f_norm, At_r = residual
     if r_norm == 0:
         return Certificate(0.0, 0.0, 0.0)

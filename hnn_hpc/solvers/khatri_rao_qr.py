@@ -15,23 +15,21 @@ import numpy as np
 
 from hnn_hpc.parallel.layout import RowLayout
 from hnn_hpc.parallel.tree import tree_reduce
-from hnn_hpc.solvers.triangle import combine, triangle_of
+from hnn_hpc.solvers.row_triangle import reduce_rows
+from hnn_hpc.solvers.triangle import combine
 
 
-def khatri_rao_triangle(operator, layout, communicator, threads=1, on_leaf=None):
-    """Return the (M + 1, M + 1) triangle of [A | f] on rank 0, None on the others. Collective.
+def khatri_rao_triangle(operator, plan, communicator, on_leaf=None, checkpoint=None):
+    """Return (the (M + 1, M + 1) triangle of [A | f] on rank 0, None on the others; householder_rows of all ranks). Collective.
 
-    One pass over the samples; one block of [S | F] and 2 log2(blocks) triangles of order M + D in memory a thread; rank 0's triangle of
-    [S | F] is broadcast, since the D merges are shared as well. Bitwise independent of ranks and threads.
+    One pass over the samples; a `RowTriangle` of [S | F] and log2(blocks) triangles of order M + D in memory a thread; rank 0's triangle
+    of [S | F] is broadcast, since the D merges are shared as well. Bitwise independent of ranks and threads.
 
-    Parameters: operator with `factors` and `weights` (GradientOperator); layout (RowLayout): the fixed blocks.
+    Parameters: operator with `factors` and `weights` (GradientOperator); plan (Plan): blocks, pieces and threads; checkpoint: of the
+    triangles of [S | F], see `NoCheckpoint`.
     """
     M, D = operator.weights.shape
-
-    def factor_rows(block):
-        return triangle_of(operator.factors(*layout.bounds(block)))
-
-    triangle = tree_reduce(communicator, layout, factor_rows, combine, threads, on_leaf)
+    triangle, householder_rows = reduce_rows(operator.factors, plan, communicator, on_leaf, checkpoint)
     triangle = communicator.broadcast_array(triangle, (M + D, M + D))
     T, G, H = triangle[:M, :M], triangle[:M, M:], triangle[M:, M:]
 
@@ -42,4 +40,4 @@ def khatri_rao_triangle(operator, layout, communicator, threads=1, on_leaf=None)
         group[M, M] = np.linalg.norm(H[:, d])
         return group
 
-    return tree_reduce(communicator, RowLayout(D, D), triangle_of_coordinate, combine, threads)
+    return tree_reduce(communicator, RowLayout(D, D), triangle_of_coordinate, combine, plan.threads), householder_rows

@@ -1,65 +1,152 @@
-"""Two LAPACK routines called in place and without Python's global lock, so that the threads of a rank factor blocks side by side.
+"""BLAS and LAPACK routines called in place and without Python's global lock, so that the threads of a rank factor rows side by side.
 
-SciPy ships the routines and publishes their addresses in `scipy.linalg.cython_lapack`; its Python wrappers keep the lock, and copy.
+SciPy ships the routines and publishes their addresses in `scipy.linalg.cython_blas` and `cython_lapack`; its Python wrappers keep the
+lock, and copy. Every matrix here is float64 and column-major; a block of columns of a larger one will do.
 """
 
 import ctypes
+import re
 
 import numpy as np
-from scipy.linalg import cython_lapack
+from scipy.linalg import cython_blas, cython_lapack
 
-# The width of the panels of columns: the fastest of 32 ... 192 for panels factored recursively (dgeqrt) and by BLAS-2 (dtpqrt).
+# The width of the panels of columns: the fastest of 16 ... 192 for panels factored recursively (dgeqrt) and by BLAS-2 (dtpqrt), where
+# triangles want narrower ones than full rows.
 PANEL = 96
-MERGE_PANEL = 32
+TRIANGLE_PANEL = 48
 
 
-def _routine(name, arguments):
-    """Return the LAPACK routine `name` as a function of integers and column-major float64 arrays.
+def _routine(library, name, arguments):
+    """Return the routine `name` of a library of SciPy's as a function that returns LAPACK's info (0 for BLAS, which has none).
 
-    `arguments` has one letter, "i" or "d", for each argument but the last, info. SciPy's integers are C ints or, in ILP64 builds,
-    64 bits wide; the signature tells.
+    `arguments` has one letter an argument: "c" a letter, "i" an integer, "s" a number, "d" a matrix, "x" info, the last of LAPACK's.
+    SciPy's integers are C ints or, in ILP64 builds, 64 bits wide; the signature tells.
     """
-    capsule = cython_lapack.__pyx_capi__[name]
+    capsule = library.__pyx_capi__[name]
     capsule_name, capsule_pointer = ctypes.pythonapi.PyCapsule_GetName, ctypes.pythonapi.PyCapsule_GetPointer
     capsule_name.restype, capsule_name.argtypes = ctypes.c_char_p, [ctypes.py_object]
     capsule_pointer.restype, capsule_pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
     signature = capsule_name(capsule)
-    integer = ctypes.c_int if signature.startswith(b"void (int *") else ctypes.c_int64
-    types = [ctypes.POINTER(integer) if letter == "i" else ctypes.c_void_p for letter in arguments + "i"]
-    function = ctypes.CFUNCTYPE(None, *types)(capsule_pointer(capsule, signature))
+    integer = ctypes.c_int if re.search(rb"\bint \*", signature) else ctypes.c_int64
+    kinds = {"c": ctypes.c_char_p, "i": ctypes.POINTER(integer), "s": ctypes.POINTER(ctypes.c_double), "d": ctypes.c_void_p}
+    kinds["x"] = kinds["i"]
+    convert = {"c": str.encode, "i": integer, "s": ctypes.c_double, "d": _address}
+    function = ctypes.CFUNCTYPE(None, *(kinds[letter] for letter in arguments))(capsule_pointer(capsule, signature))
+    letters = arguments.removesuffix("x")
 
     def call(*values):
         info = integer(0)
-        converted = [_address(value) if letter == "d" else integer(value) for letter, value in zip(arguments, values, strict=True)]
-        function(*converted, info)
-        assert info.value == 0, f"{name}: argument {-info.value} is wrong"
+        converted = [convert[letter](value) for letter, value in zip(letters, values, strict=True)]
+        function(*converted, *([info] if arguments.endswith("x") else []))
+        assert info.value >= 0, f"{name}: argument {-info.value} is wrong"
+        return info.value
 
     return call
 
 
 def _address(array):
-    assert array.dtype == np.float64 and array.flags.f_contiguous and array.flags.writeable
+    assert array.dtype == np.float64 and array.flags.writeable
+    _leading_dimension(array)
     return array.ctypes.data
 
 
-_dgeqrt = _routine("dgeqrt", "iiididid")
-_dtpqrt = _routine("dtpqrt", "iiiidididid")
+def _leading_dimension(array):
+    """Return the distance between the columns of a column-major matrix, or of some columns of one."""
+    rows, columns = array.shape
+    assert rows <= 1 or array.strides[0] == 8
+    return max(1, array.strides[1] // 8 if columns > 1 else rows)
 
 
-def qr_in_place(matrix):
-    """Overwrite a column-major (rows, columns) float64 matrix by its QR: R in the upper triangle, Householder vectors below (dgeqrt)."""
+_dgeqrt = _routine(cython_lapack, "dgeqrt", "iiididid" + "x")
+_dgemqrt = _routine(cython_lapack, "dgemqrt", "cciiiidididid" + "x")
+_dtpqrt = _routine(cython_lapack, "dtpqrt", "iiiidididid" + "x")
+_dpotrf = _routine(cython_lapack, "dpotrf", "cidi" + "x")
+_dgebrd = _routine(cython_lapack, "dgebrd", "iididddddi" + "x")
+_dormbr = _routine(cython_lapack, "dormbr", "ccciiididdidi" + "x")
+_dbdsqr = _routine(cython_lapack, "dbdsqr", "ciiiidddididid" + "x")
+_dtrsm = _routine(cython_blas, "dtrsm", "cccciisdidi")
+_dtrmm = _routine(cython_blas, "dtrmm", "cccciisdidi")
+_dsyrk = _routine(cython_blas, "dsyrk", "cciisdisdi")
+
+
+def qr_in_place(matrix, panel=PANEL):
+    """Overwrite a (rows, columns) matrix by its QR: R in the upper triangle, Householder vectors below (dgeqrt).
+
+    Returns the triangular factors of the reflectors, (panel, min(rows, columns)), which `apply_reflectors` wants.
+    """
     rows, columns = matrix.shape
-    panel = min(PANEL, rows, columns)
-    reflectors, work = np.empty((panel, min(rows, columns)), order="F"), np.empty(panel * columns)
-    _dgeqrt(rows, columns, panel, matrix, rows, reflectors, panel, work)
+    panel = min(panel, rows, columns)
+    factors, work = np.empty((panel, min(rows, columns)), order="F"), np.empty((panel, columns), order="F")
+    _dgeqrt(rows, columns, panel, matrix, _leading_dimension(matrix), factors, panel, work)
+    return factors
+
+
+def apply_reflectors(vectors, factors, matrix):
+    """Overwrite a (rows, columns) matrix by Qᵀ times it; vectors and factors as `qr_in_place` leaves them (dgemqrt)."""
+    (rows, columns), (panel, reflectors) = matrix.shape, factors.shape
+    work = np.empty((columns, panel), order="F")
+    leading = _leading_dimension(vectors), panel, _leading_dimension(matrix)
+    _dgemqrt("L", "T", rows, columns, reflectors, panel, vectors, leading[0], factors, leading[1], matrix, leading[2], work)
 
 
 def merge_triangles_in_place(upper, lower):
-    """Overwrite `upper` by the R of the QR of [upper; lower], both (n, n) column-major upper triangles; `lower` is destroyed (dtpqrt).
+    """Overwrite `upper` by the R of the QR of [upper; lower], both (n, n) upper triangles; `lower` is destroyed (dtpqrt).
 
-    (2/3) n^3 flops: the zeros below both diagonals are never touched.
+    (2/3) n³ flops: the zeros below both diagonals are never touched.
     """
-    order = upper.shape[0]
-    panel = min(MERGE_PANEL, order)
-    reflectors, work = np.empty((panel, order), order="F"), np.empty(panel * order)
-    _dtpqrt(order, order, order, panel, upper, order, lower, order, reflectors, panel, work)
+    _merge_in_place(upper, lower, len(lower), TRIANGLE_PANEL)
+
+
+def merge_rows_in_place(upper, rows):
+    """Overwrite an (n, n) upper triangle by the R of the QR of [upper; rows], `rows` (B, n), which is destroyed: 2 B n² flops (dtpqrt)."""
+    _merge_in_place(upper, rows, 0, PANEL)
+
+
+def _merge_in_place(upper, lower, trapezoid, panel):
+    rows, order = lower.shape
+    panel = min(panel, order)
+    factors, work = np.empty((panel, order), order="F"), np.empty((panel, order), order="F")
+    _dtpqrt(rows, order, trapezoid, panel, upper, order, lower, _leading_dimension(lower), factors, panel, work)
+
+
+def divide_by_triangle(rows, triangle):
+    """Overwrite `rows` (B, n) by rows R⁻¹ for an upper triangle R (n, n): B n² flops (dtrsm)."""
+    _dtrsm("R", "U", "N", "N", *rows.shape, 1.0, triangle, _leading_dimension(triangle), rows, _leading_dimension(rows))
+
+
+def multiply_triangles(left, right):
+    """Overwrite the upper triangle `right` (n, n) by left right, `left` an upper triangle too: n³/3 flops (dtrmm, by blocks of columns)."""
+    order = len(left)
+    for start in range(0, order, PANEL):
+        stop = min(start + PANEL, order)
+        block = right[:, start:stop]
+        _dtrmm("L", "U", "N", "N", stop, stop - start, 1.0, left, _leading_dimension(left), block, _leading_dimension(block))
+
+
+def add_gram(gram, rows):
+    """Add rowsᵀ rows, for `rows` (B, n), to the upper triangle of `gram` (n, n): B n² flops (dsyrk)."""
+    count, order = rows.shape
+    _dsyrk("U", "T", order, count, 1.0, rows, _leading_dimension(rows), 1.0, gram, _leading_dimension(gram))
+
+
+def cholesky_in_place(gram):
+    """Overwrite the upper triangle of `gram` (n, n) by R with RᵀR = gram: n³/3 flops (dpotrf). Returns whether it is positive definite."""
+    info = _dpotrf("U", len(gram), gram, _leading_dimension(gram))
+    return info == 0 and bool(np.isfinite(gram[-1, -1]))  # OpenBLAS takes NaN for positive; it spreads to the last entry
+
+
+def singular_values_and_components(matrix, vector):
+    """Return (σ (n,), Uᵀ vector (n,)) of the singular value decomposition of an (n, n) matrix, without forming U or V.
+
+    Bidiagonalization, (8/3) n³ flops, and a QR iteration that rotates the vector along (dgebrd, dormbr, dbdsqr).
+    """
+    work, order = np.array(matrix, order="F"), len(matrix)
+    component = np.array(vector, dtype=float).reshape(-1, 1, order="F")
+    diagonal, above, left, right = (np.zeros((order, 1), order="F") for _ in range(4))
+    space = np.empty((PANEL * max(2 * order, 4), 1), order="F")
+    _dgebrd(order, order, work, order, diagonal, above, left, right, space, len(space))
+    _dormbr("Q", "L", "T", order, 1, order, work, order, left, component, order, space, len(space))
+    none = np.zeros((1, 1), order="F")
+    failed = _dbdsqr("U", order, 0, 0, 1, diagonal, above, none, 1, none, 1, component, order, space)
+    assert failed == 0, f"{failed} singular values did not converge"
+    return diagonal[:, 0], component[:, 0]

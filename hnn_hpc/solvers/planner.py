@@ -2,102 +2,218 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from math import ceil, log2
+from itertools import pairwise
+from math import ceil
 
 from hnn_hpc.errors import UserError, look_up
 from hnn_hpc.parallel.layout import RowLayout, plan_layout
+from hnn_hpc.parallel.petsc import petsc_at_hand
+from hnn_hpc.solvers.costs import (
+    FULL_RANK,
+    assembly,
+    certify_stages,
+    coordinates_stage,
+    gram_stage,
+    lsqr_stages,
+    ridge_work,
+    row_triangle_stage,
+    solve_stage,
+    total,
+)
+from hnn_hpc.solvers.hadamard_gram import gram_triangle
 from hnn_hpc.solvers.khatri_rao_qr import khatri_rao_triangle
+from hnn_hpc.solvers.probe import WELL_CONDITIONED, probe_work
+from hnn_hpc.solvers.rates import NOMINAL
+from hnn_hpc.solvers.row_triangle import FIRST_ROWS
+from hnn_hpc.solvers.sketch import FEWEST_SAMPLES, NONZEROS, OVERSAMPLING
+from hnn_hpc.solvers.sketched_lsqr import lsqr_step, sketched_triangle
+from hnn_hpc.solvers.solution import GCV
 from hnn_hpc.solvers.tsqr import tsqr_triangle
+
+PIECE_ROWS = 1024  # rows at a time: enough for the full speed of BLAS-3, few enough to stay small
+ACCURATE = ("khatri-rao-qr", "tsqr", "lsqr")  # those that auto chooses from: as good as a QR of A whatever its condition
+NOMINAL_MEMORY = 2e10  # bytes that auto expects all ranks to have for σ'
+MOST_PETSC_ROWS = 2**31 - 1  # that a PETSc of 32-bit indices, the usual one, can count
+LSQR_GAIN = 1.25  # so much faster lsqr must be to be chosen: its last bits depend on the number of ranks, those of the others do not
+LARGEST_PROBE = 0.1  # of the solve: so much a probe may cost that finds nothing to gain
 
 
 @dataclass(frozen=True)
 class Plan:
     """How one solve is done. `layout`, and with it every bit of the answer, depends on the problem and the options alone.
 
-    solver      name
-    reduce      the function that reduces the operator to the triangle of [A | f]
-    layout      the fixed global blocks (RowLayout)
-    columns     of the matrix that is factored: M + D for [S | F], M + 1 for [A | f]
-    block_rows  rows of that matrix in the largest block
-    factor_flops, pass_flops, svd_flops
-                of the factorization and its merges; of one pass for the true residual; of the SVD, where the rank decision needs it
-    threads     of a rank
+    solver          name
+    reduce          the function that reduces the operator to the triangle of [A | f]
+    layout          the fixed global blocks (RowLayout)
+    columns         of the matrix that is factored: M + D for [S | F], M + 1 for [A | f]
+    first_samples   of a block, as many rows as columns; then piece_samples at a time
+    piece_samples
+    factor_flops, pass_flops, pivoting_flops
+                    of the factorization and its merges; of one pass for the true residual; of the rank decision, where it is needed
+    stages          what it costs (see `costs`)
+    reason          why this solver
+    if_well_conditioned
+                    the plan to take instead where a probe finds that the condition number allows it (see `probe`), or None
+    step            what an iterative solver does to an answer (see `refinement.refine`), or None
+    keepable_bytes  of σ', which an iterative solver needs in every iteration: all ranks together may keep so much, or make it anew
+    threads         of a rank
     """
 
     solver: str
     reduce: Callable
     layout: RowLayout
     columns: int
-    block_rows: int
+    first_samples: int
+    piece_samples: int
     factor_flops: float
     pass_flops: float
-    svd_flops: float
+    pivoting_flops: float
+    stages: tuple = ()
+    reason: str = "asked for by name"
+    if_well_conditioned: "Plan | None" = None
+    step: Callable | None = None
+    keepable_bytes: int = 0
     threads: int = 1
+
+    def pieces(self, block):
+        """Return the list of (start, stop): the runs of samples of a block that are in memory at a time.
+
+        The first FIRST_ROWS runs of first_samples, or parts of them, are those that `row_triangle` takes slowly.
+        """
+        start, stop = self.layout.bounds(block)
+        first, later = start + self.first_samples, start + FIRST_ROWS * self.first_samples
+        slow = range(first, min(later, stop), min(self.first_samples, self.piece_samples))
+        return list(pairwise([start, *slow, *range(later, stop, self.piece_samples), stop]))
 
     def blocks_of(self, communicator):
         """Return how many blocks this rank owns: the steps of one pass over the samples."""
         return len(self.layout.owned_blocks(communicator.rank, communicator.size))
 
-    def memory(self, threads):
-        """Return the bytes that a rank needs for blocks and triangles with so many threads.
+    @property
+    def largest_piece(self):
+        """The samples of the largest of `pieces`."""
+        return min(self.layout.largest_block, max(self.first_samples, self.piece_samples))
 
-        While factoring, a thread holds one block and its stack of triangles, 2 log2(blocks) at most and no more than it has blocks;
-        besides there are the result and the one received. While solving, rank 0 holds R, its scaled copy, and for the SVD two factors
-        and as much again to work in. Samples, imports and MPI come on top.
+    @property
+    def flops(self):
+        """The flops of the factorization, the rank decision and one pass over the samples."""
+        return self.factor_flops + self.pass_flops + self.pivoting_flops
+
+    def memory(self, threads, ranks=1):
+        """Return the bytes that the rank with the most needs for rows, triangles and what else the stages hold.
+
+        Samples, imports and MPI come on top.
         """
-        stack = min(ceil(self.layout.blocks / threads), 2 * ceil(log2(self.layout.blocks + 1)))
-        factoring = threads * (self.block_rows * self.columns + stack * self.columns**2) + 2 * self.columns**2
-        return 8 * max(factoring, 8 * self.columns**2)
+        return max(stage.memory(ranks, threads) for stage in self.stages)
 
-    def limited_to(self, threads, memory_per_rank=None):
+    def seconds(self, ranks=1, rates=NOMINAL):
+        """Return the seconds of wall-clock time on so many ranks, with this plan's threads, each of which has a core."""
+        return sum(stage.seconds(ranks, self.threads, rates) for stage in self.stages)
+
+    def limited_to(self, threads, memory_per_rank=None, ranks=1):
         """Return the plan with at most `threads` threads, and no more than `memory_per_rank` bytes allow.
 
         Errors: `UserError` where not even one thread fits, with what would.
         """
         threads = min(threads, self.layout.blocks)
-        while memory_per_rank and self.memory(threads) > memory_per_rank:
+        while memory_per_rank and self.memory(threads, ranks) > memory_per_rank:
             threads -= 1
             if not threads:
                 raise UserError(
-                    f"memory_per_rank = {memory_per_rank} bytes is too little: {self.solver} needs {self.memory(1)} bytes a rank "
+                    f"memory_per_rank = {memory_per_rank} bytes is too little: {self.solver} needs {self.memory(1, ranks)} bytes a rank "
                     f"(a triangle of order {self.columns} takes {8 * self.columns**2}); use fewer features or a smaller block_bytes"
                 )
         return replace(self, threads=threads)
 
 
-def plan(samples, dimension, features, solver="auto", block_bytes=None):
-    """Return the `Plan` for K samples of D coordinates and M features; `solver` is a key of SOLVERS."""
-    return look_up(SOLVERS, solver, "solver")(samples, dimension, features, block_bytes)
+def plan(samples, dimension, features, solver="auto", block_bytes=None, ridge=0.0):
+    """Return the `Plan` for K samples of D coordinates and M features.
+
+    Parameters: solver: a key of SOLVERS; block_bytes: see `FitOptions`; ridge: λ, "gcv", or 0 for none.
+    """
+    return look_up(SOLVERS, solver, "solver")(samples, dimension, features, block_bytes, ridge)
 
 
-def _plan_cheapest(K, D, M, block_bytes):
-    """The plan of fewest flops, both solvers being as accurate: khatri-rao-qr unless there are far fewer samples than features."""
-    return min((solver(K, D, M, block_bytes) for solver in (_plan_khatri_rao_qr, _plan_tsqr)), key=lambda plan: plan.factor_flops)
+def _plan_auto(K, D, M, block_bytes, ridge):
+    """The fastest of the ACCURATE solvers, by NOMINAL rates on one core; lsqr only where there is PETSc, no ridge, and a clear gain.
+
+    Neither ranks, threads nor a measurement take part, so that any number of ranks on any machine solves in the same way, to the same bits.
+    Where gram would be faster still, the plan holds it as `if_well_conditioned`: only a probe of the features can tell (see `probe`).
+    """
+    with_lsqr = petsc_at_hand() and not ridge and K * D <= MOST_PETSC_ROWS
+    names = [name for name in ACCURATE if name != "lsqr" or with_lsqr]
+    plans = sorted((SOLVERS[name](K, D, M, block_bytes, ridge) for name in names), key=_seconds_to_choose_by)
+    best, gram = plans[0], _plan_gram(K, D, M, block_bytes, ridge)
+    best = replace(best, reason=f"the fastest that does for any condition number ({_told(plans)})")
+    probing = NOMINAL.seconds(probe_work(D, M), M)
+    worth_it = probing <= LARGEST_PROBE * best.seconds() and gram.seconds() + probing < best.seconds()
+    if ridge or not worth_it or gram.layout != best.layout:
+        return best
+    reason = f"a probe of the features finds a condition number of {WELL_CONDITIONED:.0e} or less ({_told([gram])})"
+    return replace(best, if_well_conditioned=replace(gram, reason=reason))
 
 
-def _plan_khatri_rao_qr(K, D, M, block_bytes):
-    columns = M + D
-    layout = plan_layout(K, columns, 1, block_bytes)
-    flops = 2 * K * columns**2 + 2 / 3 * (D - 1) * M**3
-    return Plan("khatri-rao-qr", khatri_rao_triangle, layout, columns, layout.largest_block, flops, _pass_flops(K, D, M), _svd_flops(M))
+def _seconds_to_choose_by(plan):
+    return plan.seconds() * (LSQR_GAIN if plan.step else 1.0)
 
 
-def _plan_tsqr(K, D, M, block_bytes):
-    columns = M + 1
-    layout = plan_layout(K, columns, D, block_bytes)
-    # The factors [S | F] are there while the dense rows are filled from them.
-    block_rows = layout.largest_block * (D + 1)
-    return Plan("tsqr", tsqr_triangle, layout, columns, block_rows, 2 * K * D * columns**2, _pass_flops(K, D, M), _svd_flops(M))
+def _told(plans):
+    return ", ".join(f"{plan.solver} {plan.seconds():.3g} s" for plan in plans) + " on a core of nominal speed"
 
 
-def _pass_flops(K, D, M):
-    """X Wᵀ, S (w∘W) and Sᵀ R."""
-    return 6 * K * D * M
+def _plan_khatri_rao_qr(K, D, M, block_bytes, ridge):
+    n = M + D
+    plan = _plan("khatri-rao-qr", khatri_rao_triangle, K, D, M, n, 1, block_bytes, 2 * K * n**2 + 2 / 3 * (D - 1) * M**3)
+    factor = row_triangle_stage(assembly(K, D, M), K, n, plan.layout.blocks, plan.first_samples, plan.piece_samples)
+    return replace(plan, stages=(factor, coordinates_stage(D, M, n), *_qr_stages(plan, K, D, M, ridge)))
 
 
-def _svd_flops(M):
-    """Singular values and all vectors of an (M, M) triangle, by LAPACK's nominal count."""
-    return 20 / 3 * M**3
+def _plan_tsqr(K, D, M, block_bytes, ridge):
+    n = M + 1
+    plan = _plan("tsqr", tsqr_triangle, K, D, M, n, D, block_bytes, 2 * K * D * n**2)
+    assembling = total(assembly(K, D, M), {"memory": 16 * K * D * M})  # reads S, writes A
+    factor = row_triangle_stage(assembling, K * D, n, plan.layout.blocks, D * plan.first_samples, (D + 1) * plan.piece_samples)
+    return replace(plan, stages=(factor, *_qr_stages(plan, K, D, M, ridge)))
 
 
-SOLVERS = {"auto": _plan_cheapest, "khatri-rao-qr": _plan_khatri_rao_qr, "tsqr": _plan_tsqr}
+def _plan_gram(K, D, M, block_bytes, ridge):
+    n = M + D
+    plan = _plan("gram", gram_triangle, K, D, M, n, 1, block_bytes, K * n**2 + M**3 / 3)
+    factor = gram_stage(K, D, M, n, plan.layout.blocks, plan.largest_piece)
+    solving = solve_stage(M, {"multiply": 2 * D * M**2, "householder": M**3 / 3}, FULL_RANK)
+    certifying = certify_stages(K, D, M, plan.layout.blocks, plan.largest_piece, assembly(K, D, M), FULL_RANK)
+    return replace(plan, stages=(factor, solving, *certifying))
+
+
+def _plan_lsqr(K, D, M, block_bytes, ridge):
+    s = ceil(OVERSAMPLING * M / D) + FEWEST_SAMPLES  # for weights of equal size in all coordinates (see `sketch`)
+    sketch = _plan_khatri_rao_qr(s if 2 * s <= K else K, D, M, block_bytes, 0.0)
+    flops = 2 * NONZEROS * K * M + sketch.factor_flops
+    plan = _plan("lsqr", sketched_triangle, K, D, M, M + D, 1, block_bytes, flops)
+    kept = 8 * K * M <= NOMINAL_MEMORY
+    stages = lsqr_stages(K, D, M, plan.layout.blocks, sketch.layout.rows, sketch.stages[:2], sketch.stages[2], kept)
+    return replace(plan, stages=stages, step=lsqr_step, keepable_bytes=8 * K * M)
+
+
+def _qr_stages(plan, K, D, M, ridge):
+    """What follows on a QR: the rank decision, a ridge where there is one, the certificate."""
+    work = total({"householder": 4 / 3 * M**3}, ridge_work(M, by_gcv=ridge == GCV) if ridge else {})
+    return solve_stage(M, work), *certify_stages(K, D, M, plan.layout.blocks, plan.largest_piece, assembly(K, D, M))
+
+
+def _plan(name, reduce, K, D, M, columns, rows_per_sample, block_bytes, flops):
+    piece_rows = max(1, (block_bytes or 8 * columns * PIECE_ROWS) // (8 * columns))
+    piece = max(1, piece_rows // rows_per_sample)
+    layout = plan_layout(K, columns, rows_per_sample)
+    first = ceil(columns / rows_per_sample)
+    pass_flops, pivoting_flops = 6 * K * D * M, 4 / 3 * M**3
+    return Plan(name, reduce, layout, columns, first, piece, flops, pass_flops, pivoting_flops)
+
+
+SOLVERS = {
+    "auto": _plan_auto,
+    "khatri-rao-qr": _plan_khatri_rao_qr,
+    "tsqr": _plan_tsqr,
+    "gram": _plan_gram,
+    "lsqr": _plan_lsqr,
+}

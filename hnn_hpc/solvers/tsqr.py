@@ -1,17 +1,12 @@
 """Tall-skinny QR of any operator's dense rows [A | f]."""
 
-from hnn_hpc.parallel.tree import tree_reduce
-from hnn_hpc.solvers.triangle import combine, triangle_of
+from hnn_hpc.solvers.row_triangle import reduce_rows
 
 
-def tsqr_triangle(operator, layout, communicator, threads=1, on_leaf=None):
-    """Return the (M + 1, M + 1) triangle of [A | f] on rank 0, None on the others. Collective.
+def tsqr_triangle(operator, plan, communicator, on_leaf=None, checkpoint=None):
+    """Return (the (M + 1, M + 1) triangle of [A | f] on rank 0, None on the others; householder_rows of all ranks). Collective.
 
-    Each block of `layout` gives the triangle of its dense rows, and the fixed tree merges them: 2 K r M² flops for r rows a sample,
-    one block and 2 log2(blocks) triangles in memory a thread. Bitwise independent of ranks and threads.
+    Each block of the plan's layout gives the triangle of its dense rows, and the fixed tree merges them: 2 K r M² flops for r rows a
+    sample, a `RowTriangle` and log2(blocks) triangles in memory a thread. Bitwise independent of ranks and threads.
     """
-
-    def leaf(block):
-        return triangle_of(operator.dense_rows(*layout.bounds(block)))
-
-    return tree_reduce(communicator, layout, leaf, combine, threads, on_leaf)
+    return reduce_rows(operator.dense_rows, plan, communicator, on_leaf, checkpoint)

@@ -1,4 +1,4 @@
-"""Samples and models as HDF5 files. Nothing else in the package imports h5py.
+"""Samples, models and checkpoints as HDF5 files. Nothing else in the package imports h5py.
 
 Samples: K points x = (q1..qn, p1..pn) of D = 2n coordinates, or T trajectories of N steps each, then K = T N.
 
@@ -17,14 +17,26 @@ A model H(x) = coefficients . activation(weights x + biases) + constant, of M fe
     and the attributes activation (its name), constant_known, domain (D, 2), the box of the training data, lower and upper limit of each
     coordinate, provenance (samples, options, versions, seeds, certificate of the solve, job), and any other.
 
-Both kinds carry the attributes format_version (1), kind ("samples" or "model"), dof (n) and ordering ("q1..qn,p1..pn"). Text, numbers
-and arrays are attributes as they are, dictionaries are JSON text. Files are written beside their target and then renamed, so that a file
-under its final name is whole.
+A checkpoint is a directory of files with one array each (see `checkpoint` and `checkpoint_file`).
+
+All kinds carry the attributes format_version (1), kind ("samples", "model" or "checkpoint"), dof (n) and ordering ("q1..qn,p1..pn").
+Text, numbers and arrays are attributes as they are, dictionaries are JSON text. Files are written beside their target and then renamed, so
+that a file under its final name is whole.
 """
 
 from hnn_hpc.storage.atomic import check_writable, written_beside
+from hnn_hpc.storage.checkpoint import Checkpoint
 from hnn_hpc.storage.info import describe
 from hnn_hpc.storage.model_file import load_model_file, save_model_file
 from hnn_hpc.storage.samples import SampleFile, SampleFileWriter
 
-__all__ = ["SampleFile", "SampleFileWriter", "check_writable", "describe", "load_model_file", "save_model_file", "written_beside"]
+__all__ = [
+    "Checkpoint",
+    "SampleFile",
+    "SampleFileWriter",
+    "check_writable",
+    "describe",
+    "load_model_file",
+    "save_model_file",
+    "written_beside",
+]

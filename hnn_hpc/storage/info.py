@@ -5,18 +5,22 @@ import os
 import h5py
 
 from hnn_hpc.errors import UserError
+from hnn_hpc.parallel.layout import leaves_of
 from hnn_hpc.storage.attributes import read_attribute, read_attributes
+from hnn_hpc.storage.checkpoint_file import check_checkpoint_file
 from hnn_hpc.storage.model_file import load_model_file
 from hnn_hpc.storage.samples import SampleFile
 from hnn_hpc.storage.schema import HEADER, damage_reported, open_file, type_name
+from hnn_hpc.storage.solve_checkpoint import node_of
 
 
 def describe(path):
     """Return a dictionary, fit for JSON, of what the file holds.
 
-    file, bytes, kind ("samples", "model", what the file calls itself, or None), format_version (None in files of others), datasets (name
-    -> shape and type) and attributes. Samples add samples, dof and energies; a model adds features and dof. Where the file cannot be used
-    as its kind, `problem` says why. Raises `UserError` only where the file cannot be opened at all.
+    file, bytes, kind ("samples", "model", "checkpoint", what the file calls itself, or None), format_version (None in files of others),
+    datasets (name -> shape and type) and attributes. Samples add samples, dof and energies; a model adds features and dof; a file of a
+    checkpoint adds part and blocks, the first and last that it holds. Where the file cannot be used as its kind, `problem` says why.
+    Raises `UserError` only where the file cannot be opened at all.
     """
     with damage_reported(path), open_file(path) as file:
         guess = "samples" if "points" in file or "trajectories" in file else None
@@ -33,6 +37,8 @@ def describe(path):
             return found | _samples(SampleFile(path))
         if found["kind"] == "model":
             return found | _model(load_model_file(path)[0])
+        if found["kind"] == "checkpoint":
+            return found | _checkpoint(check_checkpoint_file(path))
     except UserError as error:
         return found | {"problem": str(error)}
     return found
@@ -45,6 +51,12 @@ def _samples(source):
 def _model(arrays):
     features, dimension = arrays["weights"].shape
     return {"features": features, "dof": dimension // 2}
+
+
+def _checkpoint(attributes):
+    node, blocks = node_of(attributes["part"]), attributes["problem"]["blocks"]
+    covered = leaves_of(node, blocks) if node else range(blocks)
+    return {"part": attributes["part"], "blocks": f"{covered[0]} to {covered[-1]} of 0 to {blocks - 1}"}
 
 
 def _datasets(file):

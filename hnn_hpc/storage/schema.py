@@ -11,7 +11,11 @@ from hnn_hpc.storage.attributes import read_attribute, write_attributes
 
 FORMAT_VERSION = 1
 ORDERING = "q1..qn,p1..pn"
-KINDS = {"samples": "samples (`hnn-hpc generate` writes them)", "model": "a model (`hnn-hpc fit` writes it)"}
+KINDS = {
+    "samples": "samples (`hnn-hpc generate` writes them)",
+    "model": "a model (`hnn-hpc fit` writes it)",
+    "checkpoint": "a part of a checkpoint (`hnn-hpc fit` writes it while it runs)",
+}
 HEADER = ("format_version", "kind", "dof", "ordering")
 
 
@@ -19,7 +23,7 @@ def open_file(path, kind=None):
     """Open an HDF5 file for reading and return it as `h5py.File`.
 
     Parameters: path (text or Path), kind (a key of KINDS, or None for any): what the file has to be. A file without the attributes
-    `format_version` and `kind` is somebody else's and passes for samples, never for a model.
+    `format_version` and `kind` is somebody else's and passes for samples, never for anything else.
     Raises `UserError`: missing, not a file, unreadable, not HDF5, truncated or damaged, of another kind or of a newer format version.
     """
     path = os.fsdecode(path)
@@ -51,7 +55,7 @@ def damage_reported(path):
 
 
 def create_file(target, kind, dimension, attributes):
-    """Create an HDF5 file with the attributes that both kinds carry and those of the dictionary `attributes`; return it as `h5py.File`.
+    """Create an HDF5 file with the attributes that all kinds carry and those of the dictionary `attributes`; return it as `h5py.File`.
 
     Parameters: target (path or binary stream), kind (a key of KINDS), dimension (int): D. The format is that of HDF5 1.8, the first with
     checksums over its structure and without a limit of 64 KiB an attribute.
@@ -123,8 +127,8 @@ def _open_locked_or_not(path):
 def _check_header(file, kind, expected):
     found, version = read_attribute(file, "kind"), read_attribute(file, "format_version")
     if found is None or version is None:
-        if kind == "model":
-            raise UserError(f"{file.filename} is not a model file of this program; {expected}")
+        if kind not in (None, "samples"):
+            raise UserError(f"{file.filename} is not a {kind} file of this program; {expected}")
         return
     if kind is not None and found != kind:
         raise UserError(f"{file.filename} holds {KINDS.get(str(found), repr(found))}; {expected}")

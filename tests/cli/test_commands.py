@@ -11,7 +11,7 @@ import pytest
 
 from hnn_hpc import __version__, load_model
 from hnn_hpc.cli import main
-from hnn_hpc.cli.interruption import Interruption
+from hnn_hpc.errors import Interruption
 from hnn_hpc.storage import SampleFile
 
 RESULT_KEYS = {
@@ -130,7 +130,7 @@ def test_a_reference_fixes_the_constant(run):
     assert load_model("results/job/model.h5").energy([1, 0.5]) == pytest.approx(7, abs=1e-12)
 
 
-def test_an_uncertified_solve_is_exit_3_and_leaves_earlier_results_alone(run, folder, capsys, monkeypatch):
+def test_an_uncertified_solve_is_exit_3_and_leaves_earlier_results_alone_but_its_factorization(run, folder, capsys, monkeypatch):
     first = run("fit", "job.toml")
     monkeypatch.setattr("hnn_hpc.solvers.solution.LARGEST_BACKWARD_ERROR", 0)  # no solution is that good
     assert main(["fit", "job.toml", "--force", "--set", "solver.rcond=0", "--json"]) == 3
@@ -138,8 +138,12 @@ def test_an_uncertified_solve_is_exit_3_and_leaves_earlier_results_alone(run, fo
     assert output.err.startswith("hnn-hpc: error: the solve is not certified") and output.err.count("\n") == 1
     assert json.loads(output.out)["exit_code"] == 3
     assert json.loads((folder / "results/job/result.json").read_text()) == first
-    assert main(["fit", "job.toml", "--output", "new", "--set", "solver.rcond=0"]) == 3
+    never = ["--set", "output.checkpoint_seconds=0"]
+    assert main(["fit", "job.toml", "--output", "new", "--set", "solver.rcond=0", *never]) == 3
     assert not (folder / "new").exists()
+    assert main(["fit", "job.toml", "--output", "new", "--set", "solver.rcond=0"]) == 3
+    kept = [path for path in (folder / "new").rglob("*") if path.is_file()]
+    assert all(path.parent.name == "checkpoint" and path.name.endswith(".triangle.h5") for path in kept) and kept
 
 
 def test_generate_writes_trajectories_that_keep_their_energy(run):
@@ -296,7 +300,7 @@ def test_a_mistake_of_the_program_is_exit_1_with_its_traceback(folder, capsys, m
     assert json.loads(output.out)["exit_code"] == 1
 
 
-@pytest.mark.parametrize("error", [Interruption("interrupted"), OSError("disk"), MemoryError("3 GB")])
+@pytest.mark.parametrize("error", [Interruption(), OSError("disk"), MemoryError("3 GB")])
 def test_what_happens_to_a_program_is_exit_1_and_one_line(error, folder, capsys, monkeypatch):
     def fail(*_):
         raise error

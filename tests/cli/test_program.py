@@ -77,7 +77,8 @@ def test_an_error_is_one_line_and_the_code_of_all_ranks(program, argument, expec
     code, out, err = finish(start(*program, "fit", "job.toml", argument, ranks=2))
     assert (code, out) == (expected, "")
     assert err.startswith("hnn-hpc: error: ") and err.count("\n") == 1
-    assert not (folder / "results").exists()
+    left = [path.name for path in folder.glob("results/*/*")]
+    assert left == (["checkpoint"] if expected == 3 else [])
 
 
 @pytest.mark.parametrize(("error", "expected"), [("UserError", 2), ("ZeroDivisionError", 1)])
@@ -102,8 +103,9 @@ def test_without_mpi4py_one_process_works_and_two_say_what_to_install(folder):
     assert code == 2 and "pip install 'hnn-hpc[mpi]'" in err and err.count("\n") == 1
 
 
-def test_an_interrupted_fit_ends_with_code_1_and_leaves_no_file(folder):
+def test_an_interrupted_fit_without_checkpoints_ends_with_code_1_and_leaves_no_file(folder):
     job = ["fit", "job.toml", "--set", "data.samples=2000000", "--set", "features.count=500", "--log"]
+    job += ["--set", "output.checkpoint_seconds=0"]
     process = start("-m", "hnn_hpc", *job)
     while "factor" not in process.stderr.readline():
         assert process.poll() is None

@@ -120,6 +120,14 @@ CASES = {
         ["generate", "pendulum", "--samples", "5", "--output", "{}/no/new.h5"],
         "no does not exist; create it first",
     ),
+    # plan
+    "plan without samples": (["plan", "{}/job.toml", "--set", "data.file={}/none.h5"], "none.h5 does not exist"),
+    "plan more features than rows": (["plan", "{}/job.toml", "--set", "features.count=161"], "features = 161 is more than the 160 rows"),
+    "plan no rank": (["plan", "{}/job.toml", "--ranks", "0"], "--ranks = 0: expected a whole number of at least 1"),
+    "plan no thread": (["plan", "{}/job.toml", "--threads", "-2"], "--threads = -2: expected a whole number of at least 1"),
+    "plan a memory of words": (["plan", "{}/job.toml", "--memory", "much"], "--memory = 'much': expected bytes, or a size such as '4GB'"),
+    "plan what does not fit": (["plan", "{}/job.toml", "--memory", "1MB"], "does not fit: with one thread it needs "),
+    "plan an unknown solver": (["plan", "{}/job.toml", "--set", "solver.name=magic"], "unknown solver 'magic'; the solvers are: auto, "),
     # other commands
     "no command": ([], "the following arguments are required: COMMAND"),
     "unknown command": (["frobnicate"], "invalid choice: 'frobnicate'"),

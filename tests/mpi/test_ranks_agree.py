@@ -7,7 +7,7 @@ import pytest
 from mpi4py import MPI
 
 from hnn_hpc import FitOptions, UserError, fit
-from hnn_hpc.errors import HnnError
+from hnn_hpc.errors import HnnError, NotCertifiedError
 from hnn_hpc.evaluation import evaluate
 from hnn_hpc.parallel.communicator import SerialCommunicator
 from hnn_hpc.parallel.layout import RowLayout
@@ -34,11 +34,17 @@ def test_tree_reduce_gives_the_serial_bits(communicator, blocks):
         np.testing.assert_array_equal(ours, serial)
 
 
-@pytest.mark.parametrize("solver", ["khatri-rao-qr", "tsqr"])
-@pytest.mark.parametrize("sampler", ["anchored", "gradient-swim", "swim", "uniform-swim", "approximate-swim", "elm"])
+@pytest.mark.parametrize(
+    "solver, sampler",
+    [
+        *(("khatri-rao-qr", sampler) for sampler in ("anchored", "gradient-swim", "swim", "uniform-swim", "approximate-swim", "elm")),
+        *((solver, sampler) for solver in ("tsqr", "gram") for sampler in ("anchored", "approximate-swim")),
+    ],
+)
 def test_coefficients_are_bitwise_those_of_one_rank(communicator, solver, sampler):
+    """In blocks of several pieces, so that rows go to Cholesky QR as well as to Householder QR."""
     source = SystemSamples(make_system("henon-heiles", {}), 3000, seed=1)
-    options = FitOptions(features=120, sampler=sampler, solver=solver, seed=2)
+    options = FitOptions(features=120, sampler=sampler, solver=solver, seed=2, block_bytes="200KB")
     ours, serial = fit_source(source, options, communicator), fit_source(source, options, SERIAL)
     np.testing.assert_array_equal(ours.model.coefficients, serial.model.coefficients)
     np.testing.assert_array_equal(ours.model.weights, serial.model.weights)
@@ -47,6 +53,24 @@ def test_coefficients_are_bitwise_those_of_one_rank(communicator, solver, sample
     assert len(set(communicator.all_gather(digest(ours.model.coefficients)))) == 1
     test = SystemSamples(source.system, 9000, 1, "test points")
     assert evaluate(ours.model, test, communicator) == evaluate(ours.model, test, SERIAL)
+
+
+@pytest.mark.parametrize("solver", ["khatri-rao-qr", "tsqr"])
+def test_sorted_samples_send_the_same_rows_to_householder(communicator, solver):
+    samples = SystemSamples(make_system("pendulum", {}), 2000, seed=1).read(0, 2000)
+    points, velocities = (array[np.argsort(samples.points[:, 0])] for array in samples[:2])
+    own = slice(2000 * communicator.rank // communicator.size, 2000 * (communicator.rank + 1) // communicator.size)
+    options = {"features": 60, "bandwidth": [8, 1], "solver": solver, "block_bytes": "30KB"}
+    ours, serial = fit(points[own], velocities[own], comm=communicator, **options), fit(points, velocities, **options)
+    np.testing.assert_array_equal(ours.model.coefficients, serial.model.coefficients)
+    assert ours.solution.householder_rows == serial.solution.householder_rows > 0
+
+
+def test_a_solver_that_cannot_do_it_says_so_on_every_rank(communicator):
+    samples = SystemSamples(make_system("pendulum", {}), 2000, seed=1).read(0, 2000)
+    own = slice(2000 * communicator.rank // communicator.size, 2000 * (communicator.rank + 1) // communicator.size)
+    with pytest.raises(NotCertifiedError, match="the solver gram squares the condition number"):
+        fit(samples.points[own], samples.velocities[own], features=300, solver="gram", comm=communicator)
 
 
 @pytest.mark.parametrize("spread", ["even", "all on the last rank", "uneven"])

@@ -1,10 +1,12 @@
 """Ownership and the merge tree are arithmetic: every block has one owner, every schedule ends in one root on rank 0."""
 
+import math
+import time
 from itertools import pairwise
 
 import pytest
 
-from hnn_hpc.parallel.layout import RowLayout, merge_schedule, plan_layout, subtrees
+from hnn_hpc.parallel.layout import BLOCK_FLOPS, RowLayout, merge_schedule, plan_layout, subtrees
 
 COUNTS = [1, 2, 3, 5, 8, 12, 13, 31, 64, 65]
 
@@ -75,15 +77,57 @@ def test_the_root_ends_on_rank_zero(size):
     assert list(holder.values()) == [0]
 
 
-def test_plan_keeps_blocks_tall_bounded_and_even():
-    assert plan_layout(20_000, 2004) == RowLayout(20_000, 8)
-    large = plan_layout(10**6, 1020)
-    assert large.blocks % 12 == 0 and 1020 <= large.largest_block <= 4 * 1020
-    assert plan_layout(100, 1000) == RowLayout(100, 1)
-    assert 8 * 1001 * plan_layout(10**6, 1001, block_bytes=2**20).largest_block <= 2**20
-    assert plan_layout(5, 1001, block_bytes=1) == RowLayout(5, 5)
+@pytest.mark.parametrize("columns", [1, 2, 50, 1001, 10_000])
+@pytest.mark.parametrize("rows_per_sample", [1, 4, 64, 1000])
+@pytest.mark.parametrize("samples", [1, 2, 3, 5, 47, 100, 999, 20_000, 10**6])
+def test_planned_blocks_are_few_even_and_tall(samples, rows_per_sample, columns):
+    layout = plan_layout(samples, columns, rows_per_sample)
+    rows = samples * rows_per_sample
+    assert layout.rows == samples and 1 <= layout.blocks <= samples
+    if 2 * rows * columns**2 <= 48 * BLOCK_FLOPS:
+        assert layout.blocks in (1, 2, 4, 12, 24, 48)
+    # What a merge takes, a third of a square of rows, is small beside the rows of a block.
+    assert layout.blocks == 1 or rows >= layout.blocks * columns * (2 if layout.blocks <= 4 else 4)
+    # And there are enough for a few ranks wherever two of them have work.
+    assert layout.blocks > 1 or rows < 4 * columns or samples < 2
+    assert layout.blocks >= 12 or rows < 48 * columns or samples < 12
+
+
+@pytest.mark.parametrize(
+    "samples, columns, blocks", [(20_000, 2004, 4), (20_000, 204, 12), (20_000, 54, 24), (10**6, 1020, 48), (100, 1000, 1)]
+)
+def test_planned_blocks_of_ordinary_problems(samples, columns, blocks):
+    assert plan_layout(samples, columns) == RowLayout(samples, blocks)
 
 
 def test_plan_counts_the_rows_of_a_sample():
-    layout = plan_layout(10**5, 501, rows_per_sample=20)
-    assert 501 <= 20 * layout.largest_block <= 4 * 501 + 20
+    assert plan_layout(10**4, 501, rows_per_sample=20).blocks == plan_layout(2 * 10**5, 501).blocks == 48
+    assert plan_layout(10**4, 501).blocks == 4
+
+
+def test_blocks_of_huge_problems_stay_affordable_and_no_more_are_there_than_that_takes():
+    before = 0
+    for samples in [10**exponent for exponent in range(1, 12)]:
+        layout = plan_layout(samples, 1001)
+        flops = 2 * layout.largest_block * 1001**2
+        assert layout.blocks >= before and flops <= 1.001 * BLOCK_FLOPS
+        if layout.blocks > 48:
+            assert layout.blocks % 48 == 0 and flops > BLOCK_FLOPS / 2 and layout.largest_block >= 8 * 1001
+        before = layout.blocks
+    assert before > 10**5
+
+
+def test_blocks_stay_tall_whatever_they_take():
+    layout = plan_layout(10**7, 10**4)
+    assert layout == RowLayout(10**7, 96)
+    assert 2 * layout.largest_block * 10**8 > BLOCK_FLOPS
+
+
+def test_a_billion_samples_cost_no_more_to_share_out_than_a_thousand():
+    start = time.process_time()
+    layout = plan_layout(10**9, 501, rows_per_sample=4)
+    owned = [layout.owned_blocks(rank, 96) for rank in range(96)]
+    schedule = merge_schedule([subtrees(run, layout.blocks) for run in owned], layout.blocks)
+    assert layout.bounds(layout.blocks - 1)[1] == 10**9 and owned[-1].stop == layout.blocks > 48
+    assert len(schedule) < 96 * 2 * math.log2(layout.blocks)
+    assert time.process_time() - start < 2  # 0.1 on an idle machine

@@ -7,6 +7,7 @@ from hnn_hpc.errors import UserError
 from hnn_hpc.parallel.communicator import SerialCommunicator
 from hnn_hpc.parallel.layout import RowLayout
 from hnn_hpc.samples import ArraySamples, SystemSamples, survey_samples
+from hnn_hpc.samples.checksum import checksum
 from hnn_hpc.samples.survey import SMALLEST_POOL, coordinate_name
 from hnn_hpc.systems import make_system
 
@@ -56,6 +57,29 @@ def test_the_row_of_a_bad_number_is_named(array, coordinate, name, value):
     where = rf" \({name}\)" if name else ""
     with pytest.raises(UserError, match=rf"{array} must be finite; row 17{where} of the arrays is {value}"):
         survey_of(source)
+
+
+def test_the_checksum_is_that_of_every_number_in_its_place(monkeypatch):
+    source = array_source(K=1000)
+    expected = survey_of(source).checksum
+    assert survey_samples(source, RowLayout(1000, 48), SerialCommunicator(), 10, 1).checksum == expected
+    monkeypatch.setattr("hnn_hpc.samples.survey.SLICE_BYTES", 5000)
+    assert survey_of(source).checksum == expected
+    for array in (source.points, source.velocities):
+        array[500, 2] = np.nextafter(before := array[500, 2], 9)
+        assert survey_of(source).checksum != expected
+        array[500, 2] = before
+        array[[3, 900]] = array[[900, 3]]
+        assert survey_of(source).checksum != expected
+        array[[3, 900]] = array[[900, 3]]
+    assert survey_of(source).checksum == expected
+    swapped = ArraySamples(source.velocities, source.points, None, 1000)
+    assert survey_of(swapped).checksum != expected
+
+
+def test_numbers_with_few_digits_have_different_checksums():
+    sums = {checksum(np.roll(np.arange(64.0) // 8, shift), 0) for shift in range(8)} | {checksum(np.arange(64.0) // 8, 1)}
+    assert len(sums) == 9
 
 
 def test_a_constant_coordinate_is_named():

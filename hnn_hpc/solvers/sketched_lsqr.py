@@ -1,0 +1,71 @@
+"""The solver lsqr: the triangle of a sketch of [A | f], then LSQR on A divided by it, from the sketched solution.
+
+One pass over the samples for the sketch and one an iteration: O(K M D) work each in place of the O(K M²) of a factorization, so it is the
+solver for many features. The sketch makes it as accurate as a QR at any condition number; see `sketch` and `lsqr`.
+"""
+
+from dataclasses import replace
+
+from hnn_hpc.errors import Interruption
+from hnn_hpc.parallel.checkpoint import NoCheckpoint
+from hnn_hpc.parallel.layout import plan_layout
+from hnn_hpc.progress import stage
+from hnn_hpc.solvers.khatri_rao_qr import khatri_rao_triangle
+from hnn_hpc.solvers.lsqr import lsqr_correction
+from hnn_hpc.solvers.sketch import sketch_samples, sketched
+
+# ‖Bᵀr‖ / ‖r‖ to iterate to. The square of the first is far below round-off of ‖r‖; near rank deficiency the directions kept last are
+# made of round-off themselves, and LSQR gets no further than the second.
+REACHABLE, REACHABLE_TRUNCATED = 1e-7, 1e-2
+MOST_ITERATIONS = 25  # in one go; more are made from the true residual
+AIM = 0.1  # of the backward error allowed
+
+
+def sketched_triangle(operator, plan, communicator, on_leaf=None, checkpoint=None):
+    """Return (the (M + 1, M + 1) triangle of a sketch of [A | f] on rank 0, None on the others; householder_rows). Collective.
+
+    Where a sketch would not be much smaller than the samples, the triangle is that of [A | f] itself.
+    """
+    s, checkpoint = sketch_samples(operator.weights, operator.samples), checkpoint or NoCheckpoint()
+    if s == operator.samples:
+        return khatri_rao_triangle(operator, plan, communicator, on_leaf, checkpoint)
+
+    def on_block():  # of a pass that is soon made again: it keeps nothing
+        if on_leaf:
+            on_leaf()
+        if checkpoint.interrupted:
+            raise Interruption
+
+    sketch_plan = replace(plan, layout=plan_layout(s, sum(operator.weights.shape)))
+    sketch = sketched(operator, plan.layout, sketch_plan.layout, communicator, plan.threads, on_leaf=on_block)
+    return khatri_rao_triangle(sketch, sketch_plan, communicator)
+
+
+def lsqr_step(operator, factor, candidate, allowed, plan, communicator, progress=None, on_answer=None):
+    """Return (y, iterations): y (rank,) on rank 0, None on the others, so that w + N y / s is nearer to the least squares. Collective.
+
+    Parameters: factor, and the `refinement.Candidate` of w, on rank 0; allowed: the backward error to reach; on_answer: as for `refine`.
+    """
+    start = target = None
+    if communicator.is_root:
+        start = candidate.coefficients
+        target = REACHABLE_TRUNCATED if factor.truncated else REACHABLE
+        error = candidate.certificate.backward_error
+        if error > allowed:  # which is in proportion to the reachable part
+            target = min(target, AIM * allowed / error * candidate.reachable)
+    start, target = communicator.broadcast((start, target))
+    with stage(progress, "iterate", MOST_ITERATIONS) as on_iteration:
+        y, iterations, _ = lsqr_correction(
+            operator,
+            factor,
+            start,
+            plan.layout,
+            communicator,
+            plan.threads,
+            iterations=MOST_ITERATIONS,
+            reachable=target,
+            on_leaf=lambda: on_iteration(0),  # no step of this stage, but a look at whether the program is to end
+            on_iteration=lambda _: on_iteration(),
+            on_solution=on_answer and (lambda y: on_answer(start + factor.basis(y) / factor.column_norms)),
+        )
+    return y, iterations

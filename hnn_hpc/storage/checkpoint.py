@@ -1,0 +1,193 @@
+"""The checkpoint of a fit: a directory with one file an array, written while the fit runs and read when it goes on.
+
+A solve keeps the finished nodes of its tree reduction, each in a file of its own that any rank may have written, and later what the
+reduction gave. No file belongs to a rank, none is changed, and any set of them will do: a run on other ranks takes over the nodes that it
+finds whole and computes the blocks that none of them covers.
+"""
+
+import time
+from contextlib import nullcontext, suppress
+from pathlib import Path
+from threading import Lock
+
+from hnn_hpc.errors import UserError
+from hnn_hpc.storage.checkpoint_file import check_checkpoint_file, write_checkpoint_file
+from hnn_hpc.storage.solve_checkpoint import SolveCheckpoint, blocks_in, parse
+
+SECONDS = 300.0
+
+
+class Uninterrupted:
+    """Stands for a program whose signals raise what they always raise (in place of `cli.interruption.Interruptions`)."""
+
+    noted = False
+    deferred = staticmethod(nullcontext)
+
+
+class Checkpoint:
+    """The checkpoint of one fit, in a directory of its own.
+
+    directory      made when something is saved first
+    seconds        between two times that something is saved; 0: never
+    resume         go on from what is there; otherwise something that is there is an error, or, with
+    force          is removed
+    interruptions  `noted`: whether the process was told to end; `deferred()`: a context in which that raises nothing
+    say            say(text) tells the user what he would want to know, on the root only
+
+    Attributes: solve, the `SolveCheckpoint` of the latest solve; resumed, whether any solve took something over; problem, why
+    something could not be saved the last time, or None.
+    """
+
+    def __init__(self, directory, seconds=SECONDS, resume=False, force=False, interruptions=None, say=None):
+        self.directory, self.seconds, self.resume, self.force = Path(directory), seconds, resume, force
+        self.interruptions = interruptions if interruptions and seconds else Uninterrupted
+        self._say = say or _nothing
+        self.solve, self.resumed, self.problem = None, False, None
+        self._prepared, self._cleared, self._problem_told, self._interruption_seen = False, False, False, False
+        self._lock, self._next = Lock(), time.monotonic() + seconds
+
+    @property
+    def files(self):
+        """The names of the files that are there, sorted; those of other shape are not ours."""
+        with suppress(OSError):
+            return sorted(path.name for path in self.directory.iterdir() if parse(path.name))
+        return []
+
+    def prepare(self, solves=None):
+        """Look, on one rank and before anything is computed, for what an earlier run has left.
+
+        `solves`: names of the solves that this fit may make, once they are known. Errors: `UserError` where what is there is in the way,
+        or is of none of these solves.
+        """
+        if not self._prepared:
+            self._look()
+        self._prepared = True
+        others = sorted({parse(file)[0] for file in self.files} - set(solves)) if solves and self.resume else []
+        if others:
+            raise UserError(
+                f"{self.directory} holds the checkpoint of a fit by another solver: {', '.join(others)} there, {' or '.join(solves)} here; "
+                "go on with solver.name as it was, or begin anew by --force without --resume"
+            )
+
+    def of_solve(self, name, problem, blocks, communicator):
+        """Return the `SolveCheckpoint` of one solve. Collective; every rank checks some of the files.
+
+        Parameters: name (text of small letters and hyphens): which solve of the fit; problem: a dictionary of plain values, all that
+        decides the bits of the arrays; blocks (int): of the tree.
+        Errors: `UserError` where what is there belongs to another problem. What is damaged is left out, which `say` tells.
+        """
+        if not communicator.is_root:
+            self._say = _nothing
+        elif not self._cleared:
+            self._clear()
+        self._cleared = True
+        files = communicator.broadcast([file for file in self.files if parse(file)[0] == name] if communicator.is_root else None)
+        checked = [self._check(file, problem) for file in files[communicator.rank :: communicator.size]]
+        parts = set()
+        for file, difference, damage in sorted(verdict for some in communicator.all_gather(checked) for verdict in some):
+            if difference:
+                raise UserError(
+                    f"{self.directory / file} belongs to another fit than this one: {difference}; go on with the options and samples of "
+                    "that fit, give another --output, or begin anew by --force without --resume"
+                )
+            if not damage:
+                parts.add(parse(file)[1])
+            else:
+                self._say(f"{damage}; what it held is computed again")
+        self.solve = SolveCheckpoint(self, name, problem, blocks, parts)
+        self.resumed = self.resumed or bool(parts)
+        if parts:
+            self._say(f"the fit goes on from {self.directory}: {self.solve.blocks_taken_over} of {blocks} blocks are done")
+        return self.solve
+
+    def remove(self):
+        """Remove the files and, where nothing else is in it, the directory; on one rank, when nobody writes any more."""
+        self.remove_files(self.files)
+        with suppress(OSError):
+            self.directory.rmdir()
+
+    def remove_files(self, files):
+        """Remove files by name; one that cannot be removed stays."""
+        for file in files:
+            with suppress(OSError):
+                (self.directory / file).unlink()
+
+    def summary(self):
+        """Return in words what is saved, as the directory tells."""
+        parts = {part for solve, part in map(parse, self.files) if self.solve and solve == self.solve.name}
+        if parts:
+            return f"{blocks_in(parts, self.solve.blocks)} of {self.solve.blocks} blocks are saved in {self.directory}"
+        return f"what an earlier run saved is in {self.directory}" if self.files else "nothing is saved yet"
+
+    def is_due(self):
+        """Return whether it is time to save: every `seconds`, and once after an interruption. Any thread may ask."""
+        with self._lock:
+            if self.interruptions.noted and not self._interruption_seen:
+                self._interruption_seen = True
+                return True
+            if not self.seconds or time.monotonic() < self._next:
+                return False
+            self._next = time.monotonic() + self.seconds
+            return True
+
+    def write(self, file, *content):
+        """Write one file; return whether that succeeded. Where it did not, the fit goes on all the same."""
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            write_checkpoint_file(self.directory / file, *content)
+        except (UserError, OSError) as error:
+            self.tell(str(error))
+            return False
+        return True
+
+    def tell(self, problem):
+        """Keep in mind that something could not be saved, and say so the first time."""
+        self.problem = problem
+        if not self._problem_told:
+            self._say(f"the fit goes on, but its checkpoint is not complete: {problem}")
+        self._problem_told = True
+
+    def _look(self):
+        if self.files and not (self.resume or self.force):
+            raise UserError(
+                f"{self.directory} holds the checkpoint of a fit that was not finished; pass --resume to go on from it, or --force to "
+                "remove it and begin anew (resume=True or force=True in Python)"
+            )
+        if self.resume and not self.files:
+            self._say(f"there is no checkpoint in {self.directory}, so the fit begins at its beginning")
+
+    def _clear(self):
+        """Remove what is of no use to this fit, once it is clear that there will be one."""
+        if not self.resume:
+            self.remove()
+        with suppress(OSError):
+            for path in self.directory.glob(".*.partial"):  # of a run that was killed while it wrote
+                path.unlink()
+
+    def _check(self, file, problem):
+        """Return (file, how its problem differs from this one, why it cannot be used); text, empty where that is not so."""
+        try:
+            found = check_checkpoint_file(self.directory / file)
+        except UserError as error:
+            return file, "", str(error)
+        if found["part"] != parse(file)[1]:
+            return file, "", f"{self.directory / file} holds another part, {found['part']}"
+        return file, _difference(found["problem"], problem), ""
+
+
+def _nothing(text):
+    """Say nothing."""
+
+
+def _difference(found, expected):
+    """Return in words what differs between two problems."""
+    if not isinstance(found, dict):
+        return "what it belongs to cannot be read"
+    names = [name for name in {**expected, **found} if found.get(name) != expected.get(name)]
+    return ", ".join(f"{name} {_short(found.get(name))} there and {_short(expected.get(name))} here" for name in names)
+
+
+def _short(value):
+    """Return a value as text; of a long digest the beginning is enough."""
+    text = str(value)
+    return text if len(text) <= 32 else f"{text[:8]}…"

@@ -1,0 +1,209 @@
+"""Interrupted on any number of ranks, resumed on any other: the same bits, and all ranks agree on what happens."""
+
+import shutil
+from contextlib import nullcontext
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from hnn_hpc import FitOptions, UserError, fit
+from hnn_hpc.errors import Interruption
+from hnn_hpc.operators import GradientOperator
+from hnn_hpc.parallel.communicator import SerialCommunicator
+from hnn_hpc.samples import ArraySamples, SystemSamples
+from hnn_hpc.solvers import sketched_lsqr
+from hnn_hpc.storage import Checkpoint
+from hnn_hpc.systems import make_system
+from hnn_hpc.training import fit_source
+
+SERIAL = SerialCommunicator()
+BLOCKS = 48
+WANTED = {"features": 30, "solver": "khatri-rao-qr", "bandwidth": 8.0, "block_bytes": 60_000}
+SOLVERS = ["khatri-rao-qr", "tsqr", "gram"]
+
+
+def sorted_samples():
+    """Samples in the order of q1: narrow features see few of them, so that some rows go to Householder QR."""
+    samples = SystemSamples(make_system("henon-heiles", {}), 16_000, seed=1).read(0, 16_000)
+    order = np.argsort(samples.points[:, 0])
+    return ArraySamples(samples.points[order], samples.velocities[order], None, 16_000)
+
+
+SOURCE = sorted_samples()
+
+
+class Signals:
+    """Interruptions that a test notes."""
+
+    def __init__(self):
+        self.noted = False
+
+    def deferred(self):
+        return nullcontext()
+
+
+def options(solver="khatri-rao-qr", **others):
+    return FitOptions(**WANTED | {"solver": solver, **others})
+
+
+def interrupt(folder, communicator, monkeypatch, call, solver="khatri-rao-qr", ranks=None, work="factors"):
+    """Begin a fit that those `ranks` (default: all) are told to end in the given block of theirs; returns its checkpoint."""
+    signals, calls, plain = Signals(), set(), getattr(GradientOperator, work)
+
+    def count(self, start, stop, *others):
+        calls.add(((start + 1) * BLOCKS - 1) // SOURCE.count)
+        if len(calls) == call and communicator.rank in (range(communicator.size) if ranks is None else ranks):
+            signals.noted = True
+        return plain(self, start, stop, *others)
+
+    checkpoint = Checkpoint(folder / "checkpoint", interruptions=signals)
+    checkpoint.calls = calls
+    with monkeypatch.context() as patch, pytest.raises(Interruption):
+        patch.setattr(GradientOperator, work, count)
+        fit_source(SOURCE, options(solver), communicator, checkpoint=checkpoint)
+    return checkpoint
+
+
+def resume(folder, communicator, solver="khatri-rao-qr", said=None, **others):
+    """Go on and return (the fit, the checkpoint)."""
+    checkpoint = Checkpoint(folder / "checkpoint", resume=True, say=None if said is None else said.append)
+    return fit_source(SOURCE, options(solver, **others), communicator, checkpoint=checkpoint), checkpoint
+
+
+def check_same(found, solver="khatri-rao-qr"):
+    whole = fit_source(SOURCE, options(solver), SERIAL)
+    np.testing.assert_array_equal(found.model.coefficients, whole.model.coefficients)
+    assert found.solution.backward_error == whole.solution.backward_error
+    assert found.solution.householder_rows == whole.solution.householder_rows and (
+        solver != "khatri-rao-qr" or whole.solution.householder_rows
+    )
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("call", [1, 5])
+def test_interrupted_here_and_resumed_here_and_on_one_rank(communicator, shared_tmp_path, monkeypatch, call, solver):
+    checkpoint = interrupt(shared_tmp_path, communicator, monkeypatch, call, solver)
+    communicator.barrier()
+    with communicator.together():
+        if communicator.is_root:
+            assert call * communicator.size <= int(checkpoint.summary().split()[0]) < BLOCKS
+            shutil.copytree(shared_tmp_path / "checkpoint", shared_tmp_path / "alone/checkpoint")
+            check_same(resume(shared_tmp_path / "alone", SERIAL, solver)[0], solver)
+    found, checkpoint = resume(shared_tmp_path, communicator, solver)
+    check_same(found, solver)
+    assert found.record["resumed"] and call * communicator.size <= found.record["blocks_taken_over"] < BLOCKS
+    with communicator.together():
+        if communicator.is_root:
+            checkpoint.remove()
+            assert not (shared_tmp_path / "checkpoint").exists()
+
+
+@pytest.mark.parametrize("call", [1, 11, 47, 48])
+def test_interrupted_on_one_rank_and_resumed_here(communicator, shared_tmp_path, monkeypatch, call):
+    with communicator.together():
+        if communicator.is_root:
+            interrupt(shared_tmp_path, SERIAL, monkeypatch, call)
+    found, _ = resume(shared_tmp_path, communicator)
+    check_same(found)
+    assert call <= found.record["blocks_taken_over"] <= min(BLOCKS, call + 3)
+
+
+def test_told_to_one_rank_it_holds_for_all(communicator, shared_tmp_path, monkeypatch):
+    interrupt(shared_tmp_path, communicator, monkeypatch, 3, ranks=[communicator.size - 1])
+    said = []
+    found, _ = resume(shared_tmp_path, communicator, said=said)
+    check_same(found)
+    if communicator.size > 1:  # the ranks that nobody told have done all of theirs
+        assert found.record["blocks_taken_over"] >= BLOCKS // communicator.size * (communicator.size - 1)
+    assert len(said) == communicator.is_root
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_while_the_answer_is_checked_one_rank_is_told_and_the_triangle_is_kept(communicator, shared_tmp_path, monkeypatch, solver):
+    checkpoint = interrupt(shared_tmp_path, communicator, monkeypatch, 2, solver, ranks=[communicator.size - 1], work="residual")
+    assert checkpoint.files == [f"{solver}.triangle.h5"]
+    if communicator.rank == communicator.size - 1:
+        assert len(checkpoint.calls) < 6  # each thread has ended its block
+    monkeypatch.setattr("hnn_hpc.solvers.row_triangle.row_triangle", lambda *_: pytest.fail("factored again"))
+    found, _ = resume(shared_tmp_path, communicator, solver)
+    assert found.record["blocks_taken_over"] == BLOCKS
+    monkeypatch.undo()
+    check_same(found, solver)
+
+
+@pytest.mark.parametrize("iteration", [1, 5])
+def test_lsqr_goes_on_from_its_triangle_and_its_answer_so_far(communicator, shared_tmp_path, monkeypatch, iteration):
+    wanted = options("lsqr", bandwidth=0.2)
+    whole, iterations, signals, plain = fit_source(SOURCE, wanted, communicator), [], Signals(), sketched_lsqr.lsqr_correction
+
+    def lsqr_correction(*arguments, on_iteration, **others):
+        def count(found):
+            iterations.append(found)
+            signals.noted = signals.noted or (len(iterations) == iteration and communicator.rank == communicator.size - 1)
+            on_iteration(found)
+
+        return plain(*arguments, on_iteration=count, **others)
+
+    checkpoint = Checkpoint(shared_tmp_path / "checkpoint", interruptions=signals)
+    with monkeypatch.context() as patch, pytest.raises(Interruption):
+        patch.setattr(sketched_lsqr, "lsqr_correction", lsqr_correction)
+        fit_source(SOURCE, wanted, communicator, checkpoint=checkpoint)
+    assert len(iterations) == iteration and checkpoint.files == ["lsqr.coefficients.h5", "lsqr.triangle.h5"]
+    monkeypatch.setattr(sketched_lsqr, "sketched", lambda *_, **__: pytest.fail("sketched again"))
+    found, _ = resume(shared_tmp_path, communicator, "lsqr", bandwidth=0.2)
+    assert found.solution.certified and found.record["blocks_taken_over"] == BLOCKS
+    assert found.solution.iterations <= whole.solution.iterations - iteration + 2
+    np.testing.assert_allclose(found.model.coefficients, whole.model.coefficients, rtol=1e-9)
+    communicator.barrier()
+    other, _ = resume(shared_tmp_path, communicator, "lsqr", bandwidth=0.2, rcond=1e-2)  # whose answer is another one
+    monkeypatch.undo()
+    expected = fit_source(SOURCE, replace(wanted, rcond=1e-2), communicator)
+    assert other.solution.rank == expected.solution.rank < 30
+    np.testing.assert_allclose(other.model.coefficients, expected.model.coefficients, rtol=1e-9)
+
+
+def test_a_damaged_file_is_told_by_the_root_and_left_out_on_all(communicator, shared_tmp_path, monkeypatch):
+    checkpoint = interrupt(shared_tmp_path, communicator, monkeypatch, 7)
+    communicator.barrier()
+    with communicator.together():
+        if communicator.is_root:
+            path = shared_tmp_path / "checkpoint" / checkpoint.files[-1]
+            path.write_bytes(path.read_bytes()[:-7])
+    said = []
+    found, _ = resume(shared_tmp_path, communicator, said=said)
+    check_same(found)
+    assert ["truncated or damaged" in text for text in said] == ([True, False] if communicator.is_root else [])
+
+
+def test_another_problem_is_refused_on_all(communicator, shared_tmp_path, monkeypatch):
+    interrupt(shared_tmp_path, communicator, monkeypatch, 2)
+    with pytest.raises(UserError, match="features 30 there and 31 here"):
+        resume(shared_tmp_path, communicator, features=31)
+    with pytest.raises(UserError, match="by another solver"):
+        resume(shared_tmp_path, communicator, "tsqr")
+    with pytest.raises(UserError, match="pass --resume"):
+        fit_source(SOURCE, options(), communicator, checkpoint=Checkpoint(shared_tmp_path / "checkpoint"))
+
+
+def test_what_one_rank_cannot_save_is_told_by_the_root(communicator, shared_tmp_path, monkeypatch, full_disk):
+    said, last = [], communicator.size - 1
+    checkpoint = Checkpoint(shared_tmp_path / "checkpoint", seconds=1e-9, say=said.append)
+    with full_disk() as limit_to:
+        if communicator.rank == last:
+            limit_to(5000)  # of the 9 kB of a triangle
+        check_same(fit_source(SOURCE, options(), communicator, checkpoint=checkpoint))
+    assert len(said) == communicator.is_root and all("checkpoint is not complete" in text for text in said)
+    assert all(f"(on rank {last})" in text for text in said) or communicator.size == 1
+
+
+def test_samples_spread_over_the_ranks_resume_too(communicator, shared_tmp_path, monkeypatch):
+    samples = SOURCE.read(0, SOURCE.count)
+    own = slice(SOURCE.count * communicator.rank // communicator.size, SOURCE.count * (communicator.rank + 1) // communicator.size)
+    interrupt(shared_tmp_path, communicator, monkeypatch, 3)
+    checkpoint = Checkpoint(shared_tmp_path / "checkpoint", resume=True)
+    result = fit(samples.points[own], samples.velocities[own], comm=communicator, checkpoint=checkpoint, **WANTED)
+    check_same(result)
+    assert result.record["resumed"]
+    communicator.barrier()
+    assert not (shared_tmp_path / "checkpoint").exists()
