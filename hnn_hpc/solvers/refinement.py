@@ -10,6 +10,7 @@ from hnn_hpc.solvers.ridge import penalized
 
 # The part of r that A can still reach, relative to r, that calls for a correction: removing it lowers ‖r‖ by a twentieth or more.
 REACHABLE = 0.3
+REACHABLE_BY_STEPS = 1e-5  # the same for a plan with steps of its own, at full rank: they started far from the least squares
 MOST_CORRECTIONS = 3
 SAME_RESIDUAL = 1e-7  # relative; residuals that close are told apart by their backward errors
 
@@ -68,9 +69,10 @@ def refine(operator, factor, coefficients, plan, communicator, penalty=None, all
         with communicator.together():
             if communicator.is_root:
                 candidate = candidate_of(coefficients, residual, factor, penalty)
+                goal = REACHABLE_BY_STEPS if plan.step and factor.rank == len(coefficients) else REACHABLE
                 is_better = best is None or candidate.is_better_than(best)
                 best = candidate if is_better else best
-                to_gain = best.reachable > REACHABLE or best.certificate.backward_error > allowed
+                to_gain = best.reachable > goal or best.certificate.backward_error > allowed
                 goes_on = is_better and to_gain and passes <= MOST_CORRECTIONS
         if not communicator.broadcast(goes_on):
             return best, passes, iterations

@@ -16,7 +16,7 @@ from hnn_hpc.solvers.sketch import sketch_samples, sketched
 
 # ‖Bᵀr‖ / ‖r‖ to iterate to. The square of the first is far below round-off of ‖r‖; near rank deficiency the directions kept last are
 # made of round-off themselves, and LSQR gets no further than the second.
-REACHABLE, REACHABLE_TRUNCATED = 1e-7, 1e-2
+REACHABLE, REACHABLE_TRUNCATED = 1e-6, 1e-2
 MOST_ITERATIONS = 25  # in one go; more are made from the true residual
 AIM = 0.1  # of the backward error allowed
 
@@ -49,7 +49,7 @@ def lsqr_step(operator, factor, candidate, allowed, plan, communicator, progress
     start = target = None
     if communicator.is_root:
         start = candidate.coefficients
-        target = REACHABLE_TRUNCATED if factor.truncated else REACHABLE
+        target = REACHABLE if factor.rank == len(start) else REACHABLE_TRUNCATED
         error = candidate.certificate.backward_error
         if error > allowed:  # which is in proportion to the reachable part
             target = min(target, AIM * allowed / error * candidate.reachable)
