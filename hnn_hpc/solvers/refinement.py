@@ -42,11 +42,11 @@ class Candidate(NamedTuple):
         return self.certificate.backward_error < other.certificate.backward_error
 
 
-def candidate_of(coefficients, residual, factor, penalty):
-    """Return the `Candidate` of w (M,), from its `Residual`; penalty (M,) or None as for `ridge.penalized`."""
+def candidate_of(coefficients, residual, factor, penalty, allowed):
+    """Return the `Candidate` of w (M,), from its `Residual`; penalty (M,) or None as for `ridge.penalized`; allowed: backward error."""
     whole = penalized(residual, coefficients, penalty)
     reach = factor.basis_transposed(whole.At_r / factor.column_norms)
-    return Candidate(coefficients, residual, certificate_of(coefficients, whole, factor), whole.r_norm, reach)
+    return Candidate(coefficients, residual, certificate_of(coefficients, whole, factor, allowed), whole.r_norm, reach)
 
 
 def refine(operator, factor, coefficients, plan, communicator, penalty=None, allowed=0.0, progress=None, on_answer=None):
@@ -68,7 +68,7 @@ def refine(operator, factor, coefficients, plan, communicator, penalty=None, all
         goes_on = None
         with communicator.together():
             if communicator.is_root:
-                candidate = candidate_of(coefficients, residual, factor, penalty)
+                candidate = candidate_of(coefficients, residual, factor, penalty, allowed)
                 goal = REACHABLE_BY_STEPS if plan.step and factor.rank == len(coefficients) else REACHABLE
                 is_better = best is None or candidate.is_better_than(best)
                 best = candidate if is_better else best
