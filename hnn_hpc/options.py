@@ -22,7 +22,8 @@ class FitOptions:
     bandwidth           of the "anchored" sampler, dimensionless: a number, or one a coordinate (D,); the other samplers have none
     activation          name in ACTIVATIONS
     solver              name in SOLVERS
-    rcond               singular values below rcond times the largest, of the matrix with columns scaled to norm 1, are dropped
+    rcond               singular values below rcond times the largest, of the matrix with columns scaled to norm 1, are dropped; from 0 to
+                        below 1, so that the largest itself stays
     ridge               λ of ridge regression for noisy data, dimensionless (see `hnn_hpc.solvers.ridge`): a number, or "gcv" to find it by
                         generalized cross-validation; 0: none
     seed                of the hidden features; an integer >= 0

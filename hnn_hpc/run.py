@@ -7,30 +7,32 @@ from hnn_hpc.errors import Interruption, NotCertifiedError, UserError
 from hnn_hpc.evaluation import check_finite, evaluate
 from hnn_hpc.job import FileData
 from hnn_hpc.json_text import json_text
+from hnn_hpc.parallel.petsc import options_in_petsc
 from hnn_hpc.peak_memory import peak_memory_bytes
 from hnn_hpc.samples import RowRange, SystemSamples
 from hnn_hpc.solvers.solution import TRIANGLE
 from hnn_hpc.storage import Checkpoint, SampleFile, check_writable, written_beside
-from hnn_hpc.training import fit_source
+from hnn_hpc.training import fit_source, plan_for
 
 MODEL_FILE, RESULT_FILE, CHECKPOINT = "model.h5", "result.json", "checkpoint"
 STAGES = ("data", "sampling", "solve")
 CERTIFICATE = ("stop_reason", "certified", "relative_residual", "normal_residual", "backward_error", "condition_estimate", "rank")
-SOLVE = ("ridge", "effective_dof", "noise_level", "householder_rows", "flops")
+SOLVE = ("iterations", "ridge", "effective_dof", "noise_level", "householder_rows", "flops")
 
 
-def run_job(job, communicator, force=False, progress=None, resume=False, interruptions=None, say=None):
+def run_job(job, communicator, force=False, progress=None, resume=False, interruptions=None, say=None, petsc_options=()):
     """Fit, evaluate and write what a job says; return the result that result.json holds, on every rank. Collective.
 
     Parameters: job (Job); force (bool): replace the files of an earlier run, and remove its checkpoint; progress: see
     `training.fit_source`; resume (bool): go on from the checkpoint of an earlier run, if there is one; interruptions, say: see
-    `storage.Checkpoint`.
+    `storage.Checkpoint`; petsc_options: words such as ("-ksp_max_it", "30"), for the solver lsqr (see `parallel.petsc`).
     Errors, on all ranks: `UserError`, `NotCertifiedError` and `Interruption`; then no results are written, earlier ones stay as they were,
     and of the last two a checkpoint remains in the directory.
     """
     checkpoint = Checkpoint(job.directory / CHECKPOINT, job.checkpoint_seconds, resume, force, interruptions, say)
     try:
-        return _run(job, communicator, force, progress, checkpoint)
+        with options_in_petsc(petsc_options, communicator):
+            return _run(job, communicator, force, progress, checkpoint, petsc_options)
     except Interruption as error:
         raise _with_way_on(error, checkpoint) from None
     except NotCertifiedError as error:
@@ -50,13 +52,15 @@ def _with_way_on(error, checkpoint):
     return Interruption(f"interrupted; {checkpoint.summary()}; the same command with --resume {begins}", resumable=True)
 
 
-def _run(job, communicator, force, progress, checkpoint):
+def _run(job, communicator, force, progress, checkpoint, petsc_options):
     start = time.perf_counter()
     with communicator.together():
         if communicator.is_root:
             _check_directory(job.directory, force)
             checkpoint.prepare()
         train, test, reference = open_sources(job.data)
+        if petsc_options:
+            _check_lsqr(train, job.options)
     if test:  # before the hours of the fit, not after them
         check_finite(test, communicator, progress)
     fit = fit_source(train, job.options, communicator, progress, reference=reference, checkpoint=checkpoint)
@@ -70,6 +74,7 @@ def _run(job, communicator, force, progress, checkpoint):
         "sampler": job.options.sampler,
         "sampler_report": fit.record["sampler_report"],
         "solver": fit.solution.solver,
+        "petsc_options": list(petsc_options),
         "ranks": communicator.size,
         "threads": fit.record["threads"],
         **{name: getattr(fit.solution, name) for name in CERTIFICATE + SOLVE},
@@ -82,7 +87,7 @@ def _run(job, communicator, force, progress, checkpoint):
         "seeds": fit.model.provenance["seeds"],
         "job": job.as_dict(),
     }
-    fit.model.provenance = fit.model.provenance | {"job": result["job"]}
+    fit.model.provenance = fit.model.provenance | {name: result[name] for name in ("job", "petsc_options")}
     with communicator.together():
         if communicator.is_root:
             _write(job.directory, fit.model, result, force)
@@ -111,6 +116,19 @@ def _open_files(data):
         return train, None
     kept = max(1, round(train.count * data.test_fraction))
     return RowRange(train, 0, train.count - kept), RowRange(train, train.count - kept, kept)
+
+
+def _check_lsqr(source, options):
+    """Raise UserError unless the samples are sure to be solved by lsqr, and options of PETSc thus to have an effect."""
+    plan = plan_for(source.count, source.dimension, options, source.location)
+    quick = plan.if_well_conditioned
+    if plan.solver == "lsqr" and not quick:
+        return
+    if options.solver == "auto":
+        instead = f"auto takes {plan.solver}{f', or {quick.solver} if well conditioned,' if quick else ''} for these samples"
+    else:
+        instead = f"solver.name is {options.solver}"
+    raise UserError(f"options of PETSc are for the solver lsqr, but {instead}; leave them out, or set solver.name=lsqr")
 
 
 def _check_directory(directory, force):

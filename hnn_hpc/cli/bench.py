@@ -8,7 +8,7 @@ from pathlib import Path
 from hnn_hpc.benchmark import CASES, DEFAULT_CASES, Settings, compare, describe_machine
 from hnn_hpc.benchmark.peers import PEERS
 from hnn_hpc.cli.exit_codes import DONE, FAILED
-from hnn_hpc.cli.text import byte_size, count, scientific, table
+from hnn_hpc.cli.text import byte_size, columns, count, scientific, table
 from hnn_hpc.errors import UserError, look_up
 from hnn_hpc.json_text import json_text
 from hnn_hpc.report.bench_figure import draw_comparison
@@ -148,11 +148,3 @@ def _wanted(at_least, at_most):
     if at_least == at_most:
         return f"= {at_least:g}"
     return " and ".join(f"{sign} {limit:g}" for sign, limit in (("≥", at_least), ("≤", at_most)) if limit is not None)
-
-
-def columns(rows):
-    """Return a header and rows of values as lines whose columns are aligned; a column of a header alone is left out."""
-    table = [[str(value) for value in column] for column in zip(*rows, strict=True)]
-    table = [column for column in table if any(column[1:])]
-    widths = [max(map(len, column)) for column in table]
-    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in zip(*table, strict=True))

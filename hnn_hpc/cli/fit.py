@@ -9,9 +9,11 @@ from hnn_hpc.job import load_job
 from hnn_hpc.run import MODEL_FILE, RESULT_FILE, run_job
 
 HELP = "learn a Hamiltonian as a job file says"
+PETSC_HELP = "words after -- are options of PETSc for the solver lsqr, as in: --set solver.name=lsqr -- -ksp_monitor -ksp_max_it 30"
 
 
 def add_arguments(parser):
+    parser.epilog = PETSC_HELP
     parser.add_argument("job", type=Path, metavar="JOB.toml", help="what to compute")
     parser.add_argument("--output", metavar="DIR", help=f"directory for {MODEL_FILE} and {RESULT_FILE}, in place of output.directory")
     parser.add_argument("--set", action="append", default=[], dest="overrides", metavar="TABLE.KEY=VALUE", help="replace a key of the job")
@@ -22,7 +24,8 @@ def add_arguments(parser):
 def run(arguments, communicator, progress):
     with communicator.together():
         job = load_job(arguments.job, arguments.overrides, arguments.output)
-    return run_job(job, communicator, arguments.force, progress, arguments.resume, arguments.interruptions, _say)
+    how = arguments.force, progress, arguments.resume, arguments.interruptions, _say, arguments.petsc_options
+    return run_job(job, communicator, *how)
 
 
 def _say(text):
@@ -42,6 +45,8 @@ def describe(result):
             ("samples", f"{count(result['samples'], 'sample')} of {count(2 * result['dof'], 'coordinate')}"),
             ("features", f"{count(result['features'], 'feature')}, {result['sampler']}"),
             ("solver", f"{result['solver']} on {count(result['ranks'], 'rank')}, {count(result['threads'], 'thread')} each"),
+            ("iterations", f"{result['iterations']} of LSQR" if result["solver"] == "lsqr" else None),
+            ("petsc", " ".join(result["petsc_options"]) or None),
             ("resumed", f"{count(result['blocks_taken_over'], 'block')} taken over from a checkpoint" if result["resumed"] else None),
             ("stop reason", f"{result['stop_reason']}, certified"),
             (

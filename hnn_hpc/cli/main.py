@@ -2,7 +2,7 @@
 
 A command is a module with HELP, `add_arguments(parser)`, `run(arguments, communicator, progress)` -> the result as a dictionary, the
 same on every rank, and `describe(result)` -> text for a person. Only rank 0 prints. A result may hold an "exit_code" other than 0.
-`arguments.interruptions` lets a command put off an interruption (see `interruption`).
+`arguments.interruptions` lets a command put off an interruption (see `interruption`); `arguments.petsc_options` are the words after `--`.
 """
 
 import argparse
@@ -48,14 +48,16 @@ def main(argv=None):
 
 
 def _run(argv, interruptions):
-    argv = sys.argv[1:] if argv is None else list(argv)
+    argv, petsc_options = _split(sys.argv[1:] if argv is None else list(argv))
     rank, size = launched_rank_and_size(os.environ)
     communicator = rendezvous = progress = None
     try:
         communicator = launched_communicator(size)
         rendezvous = Rendezvous(communicator)
+        if petsc_options and argv[:1] != ["fit"]:
+            raise UserError(f"what follows -- are options of PETSc, which the command fit alone takes; got {petsc_options[0]!r}")
         arguments = _parse(argv, is_root=rank == 0)
-        arguments.interruptions = interruptions
+        arguments.interruptions, arguments.petsc_options = interruptions, petsc_options
         progress = _progress(arguments, rank)
         result = arguments.command.run(arguments, communicator, progress)
     except SystemExit as end:  # --help
@@ -76,6 +78,12 @@ def _run(argv, interruptions):
         if arguments.json:
             print(json_text(result))
     return result.get("exit_code", DONE)
+
+
+def _split(argv):
+    """Return the list of the words before the first `--` and the tuple of those after it, which argparse would take for arguments."""
+    end = argv.index("--") if "--" in argv else len(argv)
+    return argv[:end], tuple(argv[end + 1 :])
 
 
 def _parse(argv, is_root):

@@ -3,8 +3,7 @@
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from hnn_hpc.cli.bench import columns
-from hnn_hpc.cli.text import byte_size, count, table
+from hnn_hpc.cli.text import byte_size, columns, count, table
 from hnn_hpc.errors import UserError
 from hnn_hpc.features import ACTIVATIONS
 from hnn_hpc.job import load_job

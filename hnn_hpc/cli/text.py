@@ -8,6 +8,14 @@ def table(rows):
     return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
 
 
+def columns(rows):
+    """Return a header and rows of values as lines whose columns are aligned; a column of a header alone is left out."""
+    cells = [[str(value) for value in column] for column in zip(*rows, strict=True)]
+    cells = [column for column in cells if any(column[1:])]
+    widths = [max(map(len, column)) for column in cells]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in zip(*cells, strict=True))
+
+
 def count(number, noun):
     """Return "1 rank", "2 ranks", "20 000 samples"."""
     return f"{number:,}".replace(",", " ") + f" {noun}{'' if number == 1 else 's'}"

@@ -4,7 +4,8 @@ PETSc is started on MPI's communicator of one, so that starting it is collective
 Its signal handlers stay off: they would end the process where the command line wants to clean up.
 """
 
-from contextlib import ExitStack
+import re
+from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 
 import numpy as np
@@ -13,6 +14,9 @@ from hnn_hpc.errors import HnnError, UserError
 from hnn_hpc.parallel.communicator import SerialCommunicator
 
 PREFIX = "hnn_hpc_"
+OPTION, NEGATIVE_NUMBER = re.compile(r"-([A-Za-z]\w*)", re.ASCII), re.compile(r"-[\d.].*", re.ASCII)
+# PETSc knows them, but the test when to stop is ours.
+OF_PETSCS_TEST = ("ksp_rtol", "ksp_atol", "ksp_divtol", "ksp_min_it", "ksp_convergence_test")
 
 
 def petsc_at_hand():
@@ -38,20 +42,61 @@ def start_petsc():
 def set_petsc_options(words):
     """Put options such as ["-ksp_monitor", "-ksp_max_it", "30"] into PETSc's database, under PREFIX. Every rank calls it with the same.
 
-    Errors: `UserError` for a word that is neither an option nor the value of one. Whether PETSc knows an option shows in `petsc_lsqr`.
+    Errors: `UserError` for a word that is neither an option nor the value of one, for an option that `petsc_lsqr` would not know or heed,
+    and where PETSc is missing; then no option is left there.
     """
-    options, name = {}, None
-    for word in words:
-        if word.startswith("-") and word[1:2].isalpha():
-            name = word[1:].removeprefix(PREFIX)
-            options[name] = None
-        elif name is None:
-            raise UserError(f"expected an option of PETSc such as -ksp_monitor, got {word!r}")
-        else:
-            options[name], name = word, None
-    database = start_petsc().Options(PREFIX)
+    options = _options_in(words)
+    PETSc = start_petsc()
+    database = PETSc.Options(PREFIX)
     for name, value in options.items():
         database[name] = value
+    solver = PETSc.KSP().create(PETSc.COMM_SELF)  # a wrong option is to be noticed now
+    try:
+        _set_up(PETSc, solver)
+    except UserError:
+        clear_petsc_options()
+        raise
+    finally:
+        solver.destroy()
+
+
+def clear_petsc_options():
+    """Take all options under PREFIX out of PETSc's database."""
+    database = start_petsc().Options(PREFIX)
+    for name in list(database.getAll()):
+        database.delValue(name)
+
+
+@contextmanager
+def options_in_petsc(words, communicator):
+    """Have the options `words` in PETSc's database within the block (see `set_petsc_options`). Collective; errors on all ranks.
+
+    Where there are none, PETSc is not started.
+    """
+    communicator.agree("the options of PETSc", words)
+    if not words:
+        yield
+        return
+    with communicator.together():
+        set_petsc_options(words)
+    try:
+        yield
+    finally:
+        clear_petsc_options()
+
+
+def _options_in(words):
+    """Return {name: value or None}, names without PREFIX."""
+    options, name = {}, None
+    for word in words:
+        if option := OPTION.fullmatch(word):
+            name = option[1].removeprefix(PREFIX)
+            options[name] = None
+        elif name is None or not word.isprintable() or (word.startswith("-") and not NEGATIVE_NUMBER.fullmatch(word)):
+            raise UserError(f"expected an option of PETSc such as -ksp_monitor, got {word!r}; what is not PETSc's goes before --")
+        else:
+            options[name], name = word, None
+    return options
 
 
 def petsc_lsqr(matrix, rows, communicator, iterations, is_done):
@@ -64,7 +109,7 @@ def petsc_lsqr(matrix, rows, communicator, iterations, is_done):
     matrix      B: columns; multiply(y) -> this rank's rows of B y; multiply_transposed(rows) -> Bᵀ rows on rank 0. Both are collective,
                 get an empty y and may return anything on the other ranks, and fail on all ranks or on none
     rows        this rank's part of the right-hand side, (n,)
-    iterations  at most; -hnn_hpc_ksp_max_it can lower it
+    iterations  at most; -hnn_hpc_ksp_max_it takes its place
     is_done(norm, y)  called after each iteration with LSQR's ‖B y - rows‖ and y so far, on rank 0, empty elsewhere; the same answer on
                 all ranks
 
@@ -92,10 +137,7 @@ def petsc_lsqr(matrix, rows, communicator, iterations, is_done):
         solver = destroyed(PETSc.KSP().create(comm))
         right_side.array_w[:] = rows
         solver.setOperators(B)
-        solver.setType(PETSc.KSP.Type.LSQR)
-        solver.getPC().setType(PETSc.PC.Type.NONE)
-        solver.setTolerances(max_it=iterations)
-        _set_from_options(PETSc, solver)
+        _set_up(PETSc, solver, iterations)
         # LSQR's own test changed its meaning in PETSc 3.21.
         most, reasons = solver.getTolerances()[3], PETSc.KSP.ConvergedReason
 
@@ -142,16 +184,24 @@ def _reason(error):
     return str(error).splitlines()[-1].split("] ", 1)[-1]
 
 
-def _set_from_options(PETSc, solver):
+def _set_up(PETSc, solver, iterations=None):
+    """Make a KSP the LSQR that the options ask for; `UserError` for those that it cannot heed."""
+    solver.setType(PETSc.KSP.Type.LSQR)
+    solver.getPC().setType(PETSc.PC.Type.NONE)
+    solver.setTolerances(max_it=iterations)
     solver.setOptionsPrefix(PREFIX)
     try:
         solver.setFromOptions()
     except PETSc.Error as error:
         raise UserError(f"PETSc cannot use its options: {_reason(error)}") from None
     database = PETSc.Options()
-    unknown = [f"-{name.removeprefix(PREFIX)}" for name in database.getAll() if name.startswith(PREFIX) and not database.used(name)]
+    names = [name.removeprefix(PREFIX) for name in database.getAll() if name.startswith(PREFIX)]
+    unknown = [f"-{name}" for name in names if not database.used(PREFIX + name)]
     if unknown:
         raise UserError(f"PETSc's LSQR knows no option {', '.join(unknown)}")
+    idle = [f"-{name}" for name in names if name.lower() in OF_PETSCS_TEST]
+    if idle:
+        raise UserError(f"lsqr stops by a test of its own, so {', '.join(idle)} would change nothing; -ksp_max_it limits its iterations")
     types = solver.getType(), solver.getPC().getType()
     if types != (PETSc.KSP.Type.LSQR, PETSc.PC.Type.NONE):
         raise UserError(f"the options -ksp_type and -pc_type must stay 'lsqr' and 'none'; got {' and '.join(map(repr, types))}")

@@ -9,8 +9,8 @@ from hnn_hpc.benchmark.bars import bar
 from hnn_hpc.benchmark.cases import Case, plain
 from hnn_hpc.benchmark.problem import Problem
 from hnn_hpc.cli import main
-from hnn_hpc.cli.bench import columns
 from hnn_hpc.cli.main import _parse
+from hnn_hpc.cli.text import columns
 from hnn_hpc.errors import UserError
 
 

@@ -119,12 +119,14 @@ def test_an_interrupted_fit_without_checkpoints_ends_with_code_1_and_leaves_no_f
 @pytest.mark.parametrize("ranks", [1, 2])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_all_ranks_and_removes_the_half_written_file(number, ranks, folder):
-    size = ["--trajectories", "100000", "--steps", "100", "--time-step", "0.1"]
-    process = start("-m", "hnn_hpc", "generate", "henon-heiles", "--set", "alpha=0.1", *size, "--output", "long.h5", "--log", ranks=ranks)
+    size = ["--trajectories", "400000", "--steps", "100", "--time-step", "0.1"]
+    process = start("-m", "hnn_hpc", "generate", "pendulum", *size, "--output", "long.h5", "--log", ranks=ranks)
     while "generate starts" not in process.stderr.readline():
         assert process.poll() is None
+    while not list(folder.glob(".long.h5.*.partial")):
+        assert process.poll() is None
+        time.sleep(0.01)
     time.sleep(0.3)  # until both ranks compute
-    assert list(folder.glob(".long.h5.*.partial"))
     process.send_signal(number)
     code, _, err = finish(process)
     assert code == 1 and "interrupted" in err and "Traceback" not in err

@@ -1,14 +1,18 @@
 """The sketch and LSQR on this run's ranks and on parts of them, against one rank that works alone; failures end on all ranks."""
 
+import json
+
 import numpy as np
 import pytest
 
+from hnn_hpc.cli import main
 from hnn_hpc.errors import HnnError, UserError
 from hnn_hpc.features import ACTIVATIONS, FeatureMap
 from hnn_hpc.operators import GradientOperator
 from hnn_hpc.operators.kept import keep_derivatives
 from hnn_hpc.parallel.communicator import MPICommunicator, SerialCommunicator
 from hnn_hpc.parallel.layout import RowLayout
+from hnn_hpc.parallel.petsc import options_in_petsc
 from hnn_hpc.samples import ArraySamples
 from hnn_hpc.solvers.factor import factor_of
 from hnn_hpc.solvers.sketch import sketch_samples, sketched
@@ -176,3 +180,52 @@ def test_missing_petsc_is_said_on_all_ranks(communicator, monkeypatch):
     monkeypatch.setattr("hnn_hpc.parallel.petsc.start_petsc", lambda: (_ for _ in ()).throw(UserError("no PETSc")))
     with pytest.raises(UserError, match="no PETSc"):
         corrected(own, factor, w, layout, communicator)
+
+
+# PETSc's options after `--`
+
+
+@pytest.fixture
+def job(shared_tmp_path, communicator):
+    """The path of a job that lsqr solves, in a directory that all ranks share."""
+    path = shared_tmp_path / "job.toml"
+    with communicator.together():
+        if communicator.is_root:
+            path.write_text('[data]\nsystem = "henon-heiles"\nsamples = 2000\n[features]\ncount = 40\n[solver]\nname = "lsqr"\n')
+    return path
+
+
+def test_options_reach_all_ranks(job, communicator, capfd):
+    words = ["-ksp_monitor", "-ksp_max_it", "5"]
+    assert main(["fit", str(job), "--output", str(job.parent / "five"), "--set", "solver.rcond=1e-9", "--quiet", "--", *words]) == 0
+    output = capfd.readouterr()
+    assert ("5 KSP Residual norm" in output.out) == communicator.is_root and "6 KSP Residual norm" not in output.out and output.err == ""
+    result = json.loads((job.parent / "five/result.json").read_text())
+    assert result["petsc_options"] == words and result["iterations"] % 5 == 0 and result["ranks"] == communicator.size
+    assert main(["fit", str(job), "--output", str(job.parent / "all"), "--quiet"]) == 0
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("setting", "words", "sentence"),
+    [
+        ("lsqr", ["job.toml"], "expected an option of PETSc such as -ksp_monitor, got 'job.toml'"),
+        ("lsqr", ["-ksp_monitro"], "PETSc's LSQR knows no option -ksp_monitro"),
+        ("lsqr", ["-ksp_monitor", "ascii:/none/of/these"], "PETSc cannot use its options: "),
+        ("gram", ["-ksp_monitor"], "options of PETSc are for the solver lsqr, but solver.name is gram"),
+    ],
+)
+def test_wrong_options_end_all_ranks_with_one_sentence(setting, words, sentence, job, communicator, capfd):
+    folder = job.parent / "results"
+    assert main(["fit", str(job), "--output", str(folder), "--set", f"solver.name={setting}", "--", *words]) == 2
+    output = capfd.readouterr()
+    assert output.out == "" and output.err.startswith(f"hnn-hpc: error: {sentence}") == communicator.is_root
+    assert output.err.count("\n") == communicator.is_root and not folder.exists()
+
+
+def test_options_that_differ_between_the_ranks_are_refused(communicator):
+    if communicator.size == 1:
+        pytest.skip("needs two ranks")
+    words = ("-ksp_monitor",) if communicator.rank else ()
+    with pytest.raises(UserError, match="the options of PETSc on rank 1"), options_in_petsc(words, communicator):
+        pytest.fail("nothing was to be done")
