@@ -80,7 +80,7 @@ class OutputLayerSolver:
             "features": len(layer.weights),
             "activation": self.options.activation,
             "blocks": plan.layout.blocks,
-            "first piece": plan.first_samples,
+            "first share": plan.first_share,
             "piece": plan.piece_samples,
             "hidden layer": layer.digest,
             "checksum of the samples": f"{self.pool.checksum:016x}",

@@ -31,19 +31,20 @@ class GradientOperator:
         """W, shape (M, D)."""
         return self.feature_map.weights
 
-    def factors(self, start, stop):
-        """Return [S | F] of the run, shape (B, M + D), column-major and the caller's to overwrite."""
-        samples = self.source.read(start, stop)
-        transposed = np.empty((self.columns + self.rows_per_sample, stop - start))
-        self.feature_map.derivative_transposed(samples.points, out=transposed[: self.columns])
-        transposed[self.columns :] = gradient_from_vector_field(samples.velocities).T
+    def factors(self, start, stop, places=slice(None)):
+        """Return [S | F] of the run, or of samples at some places of it, (B, M + D), column-major and the caller's to overwrite."""
+        points, velocities, _ = self.source.read(start, stop)
+        points = points[places]
+        transposed = np.empty((self.columns + self.rows_per_sample, len(points)))
+        self.feature_map.derivative_transposed(points, out=transposed[: self.columns])
+        transposed[self.columns :] = gradient_from_vector_field(velocities[places]).T
         return transposed.T
 
-    def dense_rows(self, start, stop):
-        """Return [A | f] of the run, shape (B D, M + 1), column-major."""
-        factors = self.factors(start, stop)
+    def dense_rows(self, start, stop, places=slice(None)):
+        """Return [A | f] of the run, or of the samples at some places of it, shape (B D, M + 1), column-major."""
+        factors = self.factors(start, stop, places)
         S, F = factors[:, : self.columns], factors[:, self.columns :]
-        rows = np.empty((self.columns + 1, stop - start, self.rows_per_sample))
+        rows = np.empty((self.columns + 1, len(factors), self.rows_per_sample))
         np.multiply(S.T[:, :, None], self.weights[:, None, :], out=rows[:-1])
         rows[-1] = F
         return rows.reshape(self.columns + 1, -1).T

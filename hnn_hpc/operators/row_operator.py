@@ -15,8 +15,11 @@ class RowOperator(Protocol):
     rows_per_sample: int
     columns: int
 
-    def dense_rows(self, start: int, stop: int) -> np.ndarray:
-        """Return [A | f] of the run, (B * rows_per_sample, columns + 1), column-major and the caller's to overwrite."""
+    def dense_rows(self, start: int, stop: int, places: np.ndarray | slice) -> np.ndarray:
+        """Return [A | f] of the run, or of the samples at some places of it, counted from its start.
+
+        (B * rows_per_sample, columns + 1), column-major and the caller's to overwrite.
+        """
 
     def multiply(self, start: int, stop: int, vector: np.ndarray) -> np.ndarray:
         """Return the run's rows of A v, (B, rows_per_sample)."""

@@ -2,6 +2,10 @@
 
 from contextlib import nullcontext
 
+from hnn_hpc.errors import Interruption
+
+BESIDE_NODES = "beside-nodes"  # the name of the array that `begin_nodes` is given
+
 
 class NoCheckpoint:
     """The checkpoint of a solve that keeps none, and with it the interface of all.
@@ -12,7 +16,6 @@ class NoCheckpoint:
     is_kept      whether anything is saved; without that a checkpoint may still have something to go on from
     nodes        those to go on from, disjoint and in order; the same on every rank
     names        of the other arrays; the same on every rank
-    counts       block -> a whole number that is saved with the nodes, and is back when a node is loaded: summed, at its first block
     interrupted  whether this process was told to end: finish what is under way, save, and raise `Interruption` on all ranks
     """
 
@@ -21,11 +24,14 @@ class NoCheckpoint:
     names = frozenset()
     interrupted = False
 
-    def __init__(self):
-        self.counts = {}
+    def begin_nodes(self, array):
+        """Forget all nodes. Those to come are of no use without `array`, which is to be saved, as BESIDE_NODES, before the first of them.
+
+        On all ranks; the array, which is not to change while nodes are saved, is on rank 0, None stands for it elsewhere.
+        """
 
     def load_node(self, node):
-        """Return the value of one of `nodes`, and set its count."""
+        """Return the value of one of `nodes`."""
         raise KeyError(node)
 
     def save_nodes(self, items):
@@ -41,6 +47,17 @@ class NoCheckpoint:
     def is_due(self):
         """Return whether it is time to save, which then it is not again for a while."""
         return False
+
+    def heeding(self, on_leaf=None):
+        """Return an on_leaf for a pass that keeps nothing: it calls the one given, and raises `Interruption` where that is due."""
+
+        def heed(n=1):
+            if on_leaf:
+                on_leaf(n)
+            if self.interrupted:
+                raise Interruption
+
+        return heed
 
     def interrupted_anywhere(self, communicator):
         """Return whether any rank is `interrupted`, the same on all. Collective."""

@@ -6,6 +6,7 @@
 import os
 from contextlib import contextmanager
 from functools import cached_property
+from math import prod
 
 import numpy as np
 
@@ -90,8 +91,13 @@ class MPICommunicator:
         self._comm.Send(array, dest=destination, tag=TAG)
 
     def receive(self, like, source):
-        """Return the array that `source` sends; `like` is any array of its shape and memory order."""
-        array = np.empty_like(like)
+        """Return the array that `source` sends; `like` is any array of its memory order and, but for the number of rows, its shape."""
+        from mpi4py import MPI
+
+        status = MPI.Status()
+        self._comm.Probe(source, TAG, status)
+        rows = status.Get_count(MPI.DOUBLE) // prod(like.shape[1:])
+        array = np.empty((rows, *like.shape[1:]), order="F" if like.flags.f_contiguous else "C")
         self._comm.Recv(array, source=source, tag=TAG)
         return array
 

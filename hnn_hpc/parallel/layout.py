@@ -8,9 +8,10 @@ number of ranks or threads, so every rank count merges the same pairs and gives 
 from dataclasses import dataclass
 from math import ceil
 
-# (blocks, least rows of a block in units of the columns): counts that ranks of 1, 2, 3, 4, 6, 12 share evenly, where there is enough to do.
-BLOCK_COUNTS = ((48, 8), (24, 8), (12, 4), (4, 2), (2, 2))
-# 2 rows columns² of the largest block where there are more than 48: some five seconds of a core.
+# A power of two, so that halves of the tree hold as many rows each; and the least rows of a block, in units of the columns.
+BLOCKS = 64
+BLOCK_ROWS = 2
+# 2 rows columns² of the largest block where there are more than BLOCKS: some five seconds of a core.
 BLOCK_FLOPS = 2e11
 
 
@@ -43,14 +44,14 @@ class RowLayout:
 def plan_layout(samples, columns, rows_per_sample=1):
     """Cut `samples` into the blocks of a QR factorization of rows with `columns` columns.
 
-    A block is long, for merging two triangles costs as much as factoring a third of a square of rows. There are 48 of them at most, and
-    more only where a block would take more than BLOCK_FLOPS, so that the triangles that wait for each other in the tree, and with them the
-    memory, hardly grow with the samples.
+    A block is long, for its sum or triangle costs as much as some of its rows. There are BLOCKS of them at most, and more only where one
+    would take more than BLOCK_FLOPS, so that what waits for each other in the tree, and with it the memory, hardly grows with the samples.
     """
-    rows = samples * rows_per_sample
-    blocks = next((count for count, least in BLOCK_COUNTS if rows >= count * least * columns and samples >= count), 1)
-    if blocks == BLOCK_COUNTS[0][0]:
-        blocks *= max(1, min(ceil(2 * rows * columns**2 / (blocks * BLOCK_FLOPS)), rows // (8 * columns * blocks)))
+    rows, blocks = samples * rows_per_sample, BLOCKS
+    while blocks > 1 and (rows < blocks * BLOCK_ROWS * columns or samples < blocks):
+        blocks //= 2
+    if blocks == BLOCKS:
+        blocks *= max(1, min(ceil(2 * rows * columns**2 / (blocks * BLOCK_FLOPS)), rows // (BLOCK_ROWS * columns * blocks)))
     return RowLayout(samples, blocks)
 
 

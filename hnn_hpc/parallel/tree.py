@@ -21,10 +21,10 @@ def tree_reduce(communicator, layout, leaf, combine, threads=1, on_leaf=None, ch
     Every rank passes the same arguments and reduces its own blocks first, at most 2 log2(blocks) values in memory a thread; then
     ranks send single values along the tree: log2(ranks) point-to-point messages on the longest path.
 
-    Parameters: layout (RowLayout); leaf(block) -> float64 array, the same shape for every block; combine(left, right) -> array, may
-    overwrite both; threads (int): blocks of this rank in work at once; on_leaf(n=1): called after each block, from any thread, and
-    once for the n blocks that a checkpoint spares; checkpoint: see `NoCheckpoint`. Each rank saves the nodes of its own blocks when it is
-    due, while the threads compute, and at an interruption, which is raised as `Interruption` on all ranks.
+    Parameters: layout (RowLayout); leaf(block) -> float64 array, of any number of rows and one shape otherwise; combine(left, right) ->
+    array, may overwrite both; threads (int): blocks of this rank in work at once; on_leaf(n=1): called after each block, from any thread,
+    and once for the n blocks that a checkpoint spares; checkpoint: see `NoCheckpoint`. Each rank saves the nodes of its own blocks when it
+    is due, while the threads compute, and at an interruption, which is raised as `Interruption` on all ranks.
     """
     checkpoint, on_leaf, blocks = checkpoint or NoCheckpoint(), on_leaf or (lambda n=1: None), layout.blocks
     owned = [layout.owned_blocks(rank, communicator.size) for rank in range(communicator.size)]
@@ -41,6 +41,12 @@ def tree_reduce(communicator, layout, leaf, combine, threads=1, on_leaf=None, ch
             right_value = values.pop(right) if left_rank == right_rank else communicator.receive(values[left], right_rank)
             values[parent] = combine(values.pop(left), right_value)
     return values.popitem()[1] if communicator.is_root else None
+
+
+def add_in_place(left, right):
+    """Return left + right, written over left: a `combine` for sums."""
+    left += right
+    return left
 
 
 class _Lanes:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from math import ceil, log2
 
 from hnn_hpc.operators.gradient import PIECE_VALUES
-from hnn_hpc.solvers.row_triangle import FIRST_ROWS, SHORT_RUN
+from hnn_hpc.solvers.packed_gram import packed_size
 from hnn_hpc.solvers.sketch import NONZEROS, PANEL, RUN
 
 # In numbers of M² on rank 0: the triangle of [A | f] with its factor, near rank deficiency or at full rank; what a certificate adds.
@@ -105,19 +105,23 @@ def products(K, D, M):
     return {"multiply": 4 * K * D * M, "memory": 24 * K * M}
 
 
-def row_triangle_stage(assembling, rows, n, blocks, first, piece):
-    """Return the stage of the triangle of all rows (see `row_triangle`), `first` of a block, n or a few more, and then `piece` at a time.
+def row_triangle_stages(assembling, rows, n, blocks, share, piece):
+    """Return the stages of the triangle of all rows, of which `share` come first, and then pieces of so many rows (see `row_triangle`).
 
-    Of each block, Householder QR of the first rows; 2 n² flops for each of the others; (2/3) n³ to renew R at the end. Merges: (2/3) n³.
-    In memory R, which n rows become, G and a copy of it on the way, and a piece.
+    Householder QR of the first rows, by block or, being twice as many as columns, by halves; 2 n² flops for each of the others, whose sum
+    needs a Cholesky factorization and a product of triangles. Samples are read for both. In memory R, packed Gram matrices, and a piece.
     """
-    block = ceil(rows / blocks)
-    first = block if block <= SHORT_RUN * n else FIRST_ROWS * first
-    others = max(0, rows - blocks * first)
-    renewal = 2 / 3 * n**3 if others else 0
-    factoring = {"householder": blocks * (householder_flops(first, n) + renewal), "cholesky_qr": 2 * others * n**2}
-    leaf = (min(piece, block) + (2 if others else 1) * n) * n
-    return Stage("factor", blocks, n, total(assembling, factoring), {"merge": 2 / 3 * n**3}, value=n**2, leaf=leaf)
+    halves = blocks if share == 1 else 2
+    householder = {"householder": halves * householder_flops(share * rows / halves, n)}
+    leaf, merge = min(2 * n, max(n, ceil(rows / blocks))) * n, {"merge": 2 / 3 * n**3}
+    if share == 1:
+        return (Stage("factor", blocks, n, total(assembling, householder), merge, n**2, leaf=leaf),)
+    first = Stage("first rows", halves, n, householder, merge, n**2, leaf=leaf)
+    cholesky = {"cholesky_qr": 2 * (1 - share) * rows * n**2, "samples": assembling["samples"]}
+    gram = packed_size(n)
+    leaf = ceil((1 - share) * piece) * n + gram
+    factor = Stage("factor", blocks, n, total(assembling, cholesky), {"memory": 24 * gram}, gram, n**2, held=n**2, leaf=leaf)
+    return first, factor, Stage("renew", 1, n, {"householder": 2 / 3 * n**3}, held=2 * n**2 + gram)
 
 
 def coordinates_stage(D, M, n):
@@ -128,8 +132,8 @@ def coordinates_stage(D, M, n):
 
 def gram_stage(K, D, M, n, blocks, piece):
     """Return the stage of the Gram matrix of [S | F]: n² flops a sample; merging two is adding them."""
-    work = total(assembly(K, D, M), {"gram": K * n**2})
-    return Stage("factor", blocks, n, work, {"memory": 24 * n**2}, value=n**2, leaf=(piece + n) * n)
+    work, gram = total(assembly(K, D, M), {"gram": K * n**2}), packed_size(n)
+    return Stage("factor", blocks, n, work, {"memory": 24 * gram}, value=gram, leaf=piece * n + gram)
 
 
 def solve_stage(M, work, factor=TRUNCATED):

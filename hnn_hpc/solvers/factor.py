@@ -2,7 +2,8 @@
 
 With s_m = ‖A_m‖ = ‖R_m‖ (1 in place of 0), Ā = A diag(1/s) and R̄ = R diag(1/s), w̄ = s∘w. A factor knows a basis N (M, r) of the r
 directions that `rcond` keeps, such that the columns of Ā N are orthonormal, and a projection P (r, M) with w̄ = N P z the least-squares
-solution for the right-hand side z of R̄. So (R̄ᵀR̄)⁺ = N Nᵀ, and NᵀĀᵀr are the coordinates of the part of r that Ā can still reach.
+solution for the right-hand side z of R̄. So (R̄ᵀR̄)⁺ = N Nᵀ, and NᵀĀᵀr are the coordinates of the part of r that Ā can still reach; where
+directions are dropped without a gap in the singular values at the cut, all this holds up to the dropped part E of `TruncatedFactor`.
 In place of a vector, `basis` and `basis_transposed` take several as the columns of a matrix.
 """
 
@@ -13,6 +14,7 @@ from hnn_hpc.random_streams import random_stream
 from hnn_hpc.solvers.pivoted_qr import PivotedQR
 
 POWER_STEPS = 8
+FIRST_PIVOT = 1 - 1e-8  # at least, being the norm of a column of R̄
 
 
 def factor_of(R, rcond):
@@ -60,8 +62,9 @@ class TruncatedFactor:
 
     With [R11 R12] = [T 0] Z, Z orthogonal, N = P Zᵀ [T⁻¹; 0] and P z = the first r components of Qᵀ z: the shortest minimizer on the
     directions kept (the complete orthogonal decomposition; Golub & Van Loan, 5.5.2). Pivots below rcond σ_max(R̄) are dropped; a pivot
-    is within a small factor of the singular value of its number. Attributes as those of `TriangularFactor`; condition is σ_max over the
-    last pivot, dropped or not.
+    is within a small factor of the singular value of its number. The first, the norm of a column of R̄, is kept at any rcond, as are
+    others of its size, so that r >= 1 unless R̄ = 0. Attributes as those of `TriangularFactor`; condition is σ_max over the last pivot,
+    dropped or not.
     """
 
     truncated = True
@@ -69,7 +72,7 @@ class TruncatedFactor:
     def __init__(self, scaled, column_norms, rcond):
         self.scaled, self.column_norms = scaled, column_norms
         largest = _largest_singular_value(scaled)
-        self._qr = PivotedQR(scaled, rcond * largest)
+        self._qr = PivotedQR(scaled, min(rcond * largest, FIRST_PIVOT))
         self.rank = self._qr.rank
         self.condition = float(largest / self._qr.last_pivot) if self._qr.last_pivot else np.inf
         self._trapezoid, self._reflectors = self._qr.R, None

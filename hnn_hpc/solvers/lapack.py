@@ -66,6 +66,7 @@ _dormbr = _routine(cython_lapack, "dormbr", "ccciiididdidi" + "x")
 _dbdsqr = _routine(cython_lapack, "dbdsqr", "ciiiidddididid" + "x")
 _dtrsm = _routine(cython_blas, "dtrsm", "cccciisdidi")
 _dtrmm = _routine(cython_blas, "dtrmm", "cccciisdidi")
+_dgemm = _routine(cython_blas, "dgemm", "cciiisdidisdi")
 _dsyrk = _routine(cython_blas, "dsyrk", "cciisdisdi")
 
 
@@ -121,6 +122,13 @@ def multiply_triangles(left, right):
         stop = min(start + PANEL, order)
         block = right[:, start:stop]
         _dtrmm("L", "U", "N", "N", stop, stop - start, 1.0, left, _leading_dimension(left), block, _leading_dimension(block))
+
+
+def add_product(result, left, right):
+    """Add leftᵀ right, for (B, n) and (B, k), to `result` (n, k): 2 B n k flops (dgemm)."""
+    (count, n), k = left.shape, right.shape[1]
+    leading = _leading_dimension(left), _leading_dimension(right), _leading_dimension(result)
+    _dgemm("T", "N", n, k, count, 1.0, left, leading[0], right, leading[1], 1.0, result, leading[2])
 
 
 def add_gram(gram, rows):

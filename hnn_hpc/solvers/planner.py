@@ -16,7 +16,7 @@ from hnn_hpc.solvers.costs import (
     gram_stage,
     lsqr_stages,
     ridge_work,
-    row_triangle_stage,
+    row_triangle_stages,
     solve_stage,
     total,
 )
@@ -24,7 +24,7 @@ from hnn_hpc.solvers.hadamard_gram import gram_triangle
 from hnn_hpc.solvers.khatri_rao_qr import khatri_rao_triangle
 from hnn_hpc.solvers.probe import WELL_CONDITIONED, probe_work
 from hnn_hpc.solvers.rates import NOMINAL
-from hnn_hpc.solvers.row_triangle import FIRST_ROWS
+from hnn_hpc.solvers.row_triangle import first_share
 from hnn_hpc.solvers.sketch import FEWEST_SAMPLES, NONZEROS, OVERSAMPLING
 from hnn_hpc.solvers.sketched_lsqr import lsqr_step, sketched_triangle
 from hnn_hpc.solvers.solution import GCV
@@ -46,8 +46,9 @@ class Plan:
     reduce          the function that reduces the operator to the triangle of [A | f]
     layout          the fixed global blocks (RowLayout)
     columns         of the matrix that is factored: M + D for [S | F], M + 1 for [A | f]
-    first_samples   of a block, as many rows as columns; then piece_samples at a time
-    piece_samples
+    rows_per_sample of the same: 1 or D
+    first_share     the part of every piece that a QR starts with (see `row_triangle`)
+    piece_samples   that a piece has at most
     factor_flops, pass_flops, pivoting_flops
                     of the factorization and its merges; of one pass for the true residual; of the rank decision, where it is needed
     stages          what it costs (see `costs`)
@@ -63,7 +64,8 @@ class Plan:
     reduce: Callable
     layout: RowLayout
     columns: int
-    first_samples: int
+    rows_per_sample: int
+    first_share: float
     piece_samples: int
     factor_flops: float
     pass_flops: float
@@ -76,14 +78,10 @@ class Plan:
     threads: int = 1
 
     def pieces(self, block):
-        """Return the list of (start, stop): the runs of samples of a block that are in memory at a time.
-
-        The first FIRST_ROWS runs of first_samples, or parts of them, are those that `row_triangle` takes slowly.
-        """
+        """Return the list of (start, stop): the runs of samples that a block is read in, of sizes that differ by one at most."""
         start, stop = self.layout.bounds(block)
-        first, later = start + self.first_samples, start + FIRST_ROWS * self.first_samples
-        slow = range(first, min(later, stop), min(self.first_samples, self.piece_samples))
-        return list(pairwise([start, *slow, *range(later, stop, self.piece_samples), stop]))
+        count = ceil((stop - start) / self.piece_samples)
+        return list(pairwise(start + (stop - start) * piece // count for piece in range(count + 1)))
 
     def blocks_of(self, communicator):
         """Return how many blocks this rank owns: the steps of one pass over the samples."""
@@ -92,7 +90,7 @@ class Plan:
     @property
     def largest_piece(self):
         """The samples of the largest of `pieces`."""
-        return min(self.layout.largest_block, max(self.first_samples, self.piece_samples))
+        return min(self.layout.largest_block, self.piece_samples)
 
     @property
     def flops(self):
@@ -164,21 +162,21 @@ def _told(plans):
 def _plan_khatri_rao_qr(K, D, M, block_bytes, ridge):
     n = M + D
     plan = _plan("khatri-rao-qr", khatri_rao_triangle, K, D, M, n, 1, block_bytes, 2 * K * n**2 + 2 / 3 * (D - 1) * M**3)
-    factor = row_triangle_stage(assembly(K, D, M), K, n, plan.layout.blocks, plan.first_samples, plan.piece_samples)
-    return replace(plan, stages=(factor, coordinates_stage(D, M, n), *_qr_stages(plan, K, D, M, ridge)))
+    factoring = row_triangle_stages(assembly(K, D, M), K, n, plan.layout.blocks, plan.first_share, plan.largest_piece)
+    return replace(plan, stages=(*factoring, coordinates_stage(D, M, n), *_qr_stages(plan, K, D, M, ridge)))
 
 
 def _plan_tsqr(K, D, M, block_bytes, ridge):
     n = M + 1
     plan = _plan("tsqr", tsqr_triangle, K, D, M, n, D, block_bytes, 2 * K * D * n**2)
     assembling = total(assembly(K, D, M), {"memory": 16 * K * D * M})  # reads S, writes A
-    factor = row_triangle_stage(assembling, K * D, n, plan.layout.blocks, D * plan.first_samples, (D + 1) * plan.piece_samples)
-    return replace(plan, stages=(factor, *_qr_stages(plan, K, D, M, ridge)))
+    factoring = row_triangle_stages(assembling, K * D, n, plan.layout.blocks, plan.first_share, (D + 1) * plan.largest_piece)
+    return replace(plan, stages=(*factoring, *_qr_stages(plan, K, D, M, ridge)))
 
 
 def _plan_gram(K, D, M, block_bytes, ridge):
     n = M + D
-    plan = _plan("gram", gram_triangle, K, D, M, n, 1, block_bytes, K * n**2 + M**3 / 3)
+    plan = _plan("gram", gram_triangle, K, D, M, n, 1, block_bytes, K * n**2 + M**3 / 3, share=0.0)
     factor = gram_stage(K, D, M, n, plan.layout.blocks, plan.largest_piece)
     solving = solve_stage(M, {"multiply": 2 * D * M**2, "householder": M**3 / 3}, FULL_RANK)
     certifying = certify_stages(K, D, M, plan.layout.blocks, plan.largest_piece, assembly(K, D, M), FULL_RANK)
@@ -191,7 +189,8 @@ def _plan_lsqr(K, D, M, block_bytes, ridge):
     flops = 2 * NONZEROS * K * M + sketch.factor_flops
     plan = _plan("lsqr", sketched_triangle, K, D, M, M + D, 1, block_bytes, flops)
     kept = 8 * K * M <= NOMINAL_MEMORY
-    stages = lsqr_stages(K, D, M, plan.layout.blocks, sketch.layout.rows, sketch.stages[:2], sketch.stages[2], kept)
+    *factoring, deciding = (stage for stage in sketch.stages if not stage.name.startswith("certif"))
+    stages = lsqr_stages(K, D, M, plan.layout.blocks, sketch.layout.rows, factoring, deciding, kept)
     return replace(plan, stages=stages, step=lsqr_step, keepable_bytes=8 * K * M)
 
 
@@ -201,13 +200,13 @@ def _qr_stages(plan, K, D, M, ridge):
     return solve_stage(M, work), *certify_stages(K, D, M, plan.layout.blocks, plan.largest_piece, assembly(K, D, M))
 
 
-def _plan(name, reduce, K, D, M, columns, rows_per_sample, block_bytes, flops):
-    piece_rows = max(1, (block_bytes or 8 * columns * PIECE_ROWS) // (8 * columns))
-    piece = max(1, piece_rows // rows_per_sample)
+def _plan(name, reduce, K, D, M, columns, rows_per_sample, block_bytes, flops, share=None):
+    share = first_share(K * rows_per_sample, columns) if share is None else share
+    rows = (block_bytes or 8 * columns * PIECE_ROWS) // (8 * columns)  # in memory at a time: the first of a piece, or the rest
+    piece = max(1, int(rows / rows_per_sample / max(share, 1 - share)))
     layout = plan_layout(K, columns, rows_per_sample)
-    first = ceil(columns / rows_per_sample)
     pass_flops, pivoting_flops = 6 * K * D * M, 4 / 3 * M**3
-    return Plan(name, reduce, layout, columns, first, piece, flops, pass_flops, pivoting_flops)
+    return Plan(name, reduce, layout, columns, rows_per_sample, share, piece, flops, pass_flops, pivoting_flops)
 
 
 SOLVERS = {

@@ -9,10 +9,9 @@ from dataclasses import replace
 from math import ceil
 
 import numpy as np
-from scipy.linalg import lapack
 
-from hnn_hpc.solvers.hadamard_gram import SMALLEST_SQUARE
-from hnn_hpc.solvers.lapack import add_gram, cholesky_in_place
+from hnn_hpc.solvers.hadamard_gram import cholesky_of_scaled
+from hnn_hpc.solvers.lapack import add_gram
 
 ROWS = 4
 # A third of what `hadamard_gram` refuses: there one correction, seldom two, gives the digits of a QR.
@@ -54,16 +53,10 @@ def is_well_conditioned(operator):
 def condition_of(S, W):
     """Return LAPACK's estimate of κ₁ of the triangle of A = S ⊙ Wᵀ, columns scaled to norm 1, by (SᵀS)∘(WWᵀ); infinite from about 1e8 on.
 
+    Infinite for a zero column too: among all samples it may have a few tiny entries, which `hadamard_gram` refuses after a whole pass.
     Parameters: S (s, M), column-major; W (M, D).
     """
     gram = np.zeros((len(W), len(W)), order="F")
     add_gram(gram, S)
-    squares = gram.diagonal() * np.einsum("md,md->m", W, W)
-    if not squares.min() > SMALLEST_SQUARE:
-        return np.inf
-    unit = W / np.sqrt(squares)[:, None]
-    gram *= unit @ unit.T
-    if not cholesky_in_place(gram):
-        return np.inf
-    reciprocal, _ = lapack.dtrcon(gram)
-    return 1 / reciprocal if reciprocal else np.inf
+    A_norms, condition = cholesky_of_scaled(gram, W)
+    return condition if A_norms.all() else np.inf

@@ -1,132 +1,173 @@
-"""The triangle of a long run of rows, read in pieces: Cholesky QR preconditioned by the rows before, Householder QR where that is not safe.
+"""The triangle of the rows of all samples: Cholesky QR preconditioned by some of the rows, Householder QR where that is not safe.
 
-The first rows, twice as many as columns, go into R by Householder QR, piece by piece. A later piece X then costs only BLAS-3:
+Some of the samples of each piece, evenly spread, twice as many rows as columns in all, give a first R by Householder QR. The rest of a
+piece, X, then costs BLAS-3 alone, and the pieces need not wait for each other, for what they give is added up:
 
-    Y = X R⁻¹,   G = I + Σ YᵀY,   [first rows; X …] has the triangle chol(G) R        (2 B n² flops for B rows of n columns)
+    Y = X R⁻¹,   G = I + Σ YᵀY,   R := chol(G) R        (2 B n² flops for B rows of n columns)
 
-R takes out the condition of X before the squaring, so nothing of it is lost: G has a condition of about the number of rows over that of
-the first ones (the preconditioned Cholesky QR of Yamamoto et al., ETNA 44, 2015, with the rows themselves as the sketch). Where R is
-singular to working precision its diagonal is kept above ε ‖column‖, the level of its rounding errors, and above 0 for a column of zeros.
+R takes out the condition of X before the squaring, so nothing of it is lost: G has a condition of about 30, whatever that of X and however
+many rows there are, if the first rows stand for the rest (the preconditioned Cholesky QR of Yamamoto et al., ETNA 44, 2015, with the rows
+themselves as the sketch). Where R is singular to working precision its diagonal is kept above ε ‖column‖, the level of its rounding
+errors, and above 0 for a column of zeros.
 
-Row by row (Y + δY) R = X + δX with |δX| <= n u |Y| |R|, so that rounding in Y costs column j
-
-    growth_j = Σ_i ‖Y_i‖ |R_ij| / ‖R_j‖
-
-times the error of Householder QR; and the Cholesky factor of G costs up to the square root of its condition times as much, which the
-largest ‖Y_i‖² bounds. Where a piece goes where no row before it went (sorted samples, features that few samples see), growth or ‖Y_i‖
-is large: that piece is merged by Householder reflections, and R knows its directions from then on.
+Row by row (Y + δY) R = X + δX with |δX| <= n u |Y| |R|, and the Cholesky factor of G costs up to the square root of its condition times
+the error of Householder QR: both are small while the columns of Y are. Where a piece goes where none of the first rows went (features that
+few samples see, outliers), some ‖Y_i‖ is large. Such a piece is left out of G. Half of it then goes into R by Householder QR, which so
+learns its directions, and the rest is tried again, until nothing is left.
 """
 
 import numpy as np
 
-from hnn_hpc.parallel.checkpoint import NoCheckpoint
-from hnn_hpc.parallel.tree import tree_reduce
-from hnn_hpc.solvers.lapack import PANEL, add_gram, cholesky_in_place, divide_by_triangle, merge_rows_in_place, multiply_triangles
-from hnn_hpc.solvers.triangle import combine, triangle_of
+from hnn_hpc.parallel.checkpoint import BESIDE_NODES, NoCheckpoint
+from hnn_hpc.parallel.tree import add_in_place, tree_reduce
+from hnn_hpc.solvers.lapack import cholesky_in_place, divide_by_triangle, multiply_triangles
+from hnn_hpc.solvers.packed_gram import add_packed_gram, packed_size, unpacked
+from hnn_hpc.solvers.triangle import stack, stack_rows, triangle_of
 
-FIRST_ROWS = 2  # in columns: the R of fewer rows is a poor guess for that of all
-SHORT_RUN = 3  # in columns: shorter runs are left to Householder QR, for renewing their R would cost more than Cholesky QR gains
+FIRST_ROWS = 2.02  # in columns: the R of fewer rows is a poor guess for that of all; the half of them is no fewer than columns
+SHORT_RUN = 4  # in columns: fewer rows are left to Householder QR, for renewing R would cost more than Cholesky QR gains
 SMALLEST_DIAGONAL = 4e-16
 ZERO_DIAGONAL = 1e-300  # of a column of zeros meanwhile
-LARGEST_GROWTH = 100.0  # of growth_j, and of ‖Y_i‖
-LARGEST_GRAM = LARGEST_GROWTH**2  # beyond it R is renewed: the identity keeps twelve digits, and the condition of G stays small
+LARGEST_COLUMN = 100.0  # ‖Y_i‖ of a piece
 
 
-class RowTriangle:
-    """The triangle of all rows added so far, (n, n) column-major; `householder_rows` counts the later rows that Householder merged.
-
-    Memory: R, G and one piece; 2 n² + B n numbers.
-    """
-
-    def __init__(self, first_rows, expected_rows):
-        """first_rows (B, n), column-major, is destroyed; expected_rows: how many there will be in all."""
-        self._R = triangle_of(first_rows)
-        self._gram = None
-        columns = len(self._R)
-        self._first_left = (expected_rows if expected_rows <= SHORT_RUN * columns else FIRST_ROWS * columns) - len(first_rows)
-        self.householder_rows = 0
-
-    def add(self, read):
-        """Add the rows that read() gives, (B, n) column-major and destroyed here; asked for again where Cholesky QR is not safe."""
-        rows = read()
-        if self._first_left > 0:
-            self._first_left -= len(rows)
-            merge_rows_in_place(self._R, rows)
-            return
-        self._keep_diagonal()
-        divide_by_triangle(rows, self._R)
-        if not self._is_safe(rows):
-            self._renew()
-            rows = read()
-            self.householder_rows += len(rows)
-            merge_rows_in_place(self._R, rows)
-            return
-        if self._gram is None:
-            self._gram = np.asfortranarray(np.identity(len(self._R)))
-        add_gram(self._gram, rows)
-        if self._gram.diagonal().max() > LARGEST_GRAM:
-            self._renew()
-
-    def finish(self):
-        """Return the triangle."""
-        self._renew()
-        diagonal = self._R.diagonal()
-        np.fill_diagonal(self._R, np.where(np.abs(diagonal) <= 2 * ZERO_DIAGONAL, 0.0, diagonal))
-        return self._R
-
-    def _keep_diagonal(self):
-        diagonal = self._R.diagonal()
-        smallest = np.maximum(SMALLEST_DIAGONAL * np.linalg.norm(self._R, axis=0), ZERO_DIAGONAL)
-        np.fill_diagonal(self._R, np.copysign(np.maximum(np.abs(diagonal), smallest), diagonal))
-
-    def _is_safe(self, Y):
-        with np.errstate(over="ignore", invalid="ignore"):  # where R has a column of zeros and X has not, Y may overflow
-            norms = np.sqrt(np.einsum("bn,bn->n", Y, Y))
-            return norms.max() <= LARGEST_GROWTH and self._growth(norms) <= LARGEST_GROWTH
-
-    def _growth(self, norms):
-        growth = 0.0
-        for start in range(0, len(norms), PANEL):
-            columns = self._R[: start + PANEL, start : start + PANEL]
-            sizes = np.linalg.norm(columns, axis=0)
-            growth = max(growth, np.max((norms[: start + PANEL] @ np.abs(columns)) / np.where(sizes == 0, 1, sizes)))
-        return growth
-
-    def _renew(self):
-        """Put R := chol(G) R, G := I."""
-        if self._gram is None:
-            return
-        positive = cholesky_in_place(self._gram)
-        assert positive, "the identity plus a Gram matrix bounded by LARGEST_GRAM is positive definite"
-        multiply_triangles(self._gram, self._R)
-        self._gram = None
-
-
-def row_triangle(read, pieces):
-    """Return (triangle, householder_rows) of the rows of some runs of samples, a pure function of the rows and their order.
-
-    Parameters: read(start, stop) -> (rows, columns) float64, column-major and ours to overwrite; pieces: list of (start, stop), the first
-    of which should give as many rows as there are columns. 2 B n² flops for B rows of n columns in all.
-    """
-    rows, (start, stop) = read(*pieces[0]), pieces[0]
-    triangle = RowTriangle(rows, len(rows) // (stop - start) * (pieces[-1][1] - start))
-    del rows
-    for piece in pieces[1:]:
-        triangle.add(lambda piece=piece: read(*piece))
-    return triangle.finish(), triangle.householder_rows
+def first_share(rows, columns):
+    """Return which part of so many rows the first R is made of: all where they are few."""
+    return 1.0 if rows < SHORT_RUN * columns else FIRST_ROWS * columns / rows
 
 
 def reduce_rows(read, plan, communicator, on_leaf=None, checkpoint=None):
-    """Return (the triangle of the rows of all samples on rank 0, None on the others; householder_rows of all ranks). Collective.
+    """Return (the triangle of the rows of all samples, (n, n) column-major, on rank 0, None on the others; householder_rows). Collective.
 
-    The leaf of the fixed tree is the triangle of one block. `read` and the blocks' pieces as for `row_triangle`; plan (Plan);
-    checkpoint: see `NoCheckpoint`.
+    householder_rows: how many rows, besides the first, Householder QR took because Cholesky QR was not safe for them. One pass over the
+    samples, and further looks at the pieces that are not safe. Bitwise independent of ranks and threads. Memory of a rank: R, and for each
+    thread a piece and log2(blocks) packed Gram matrices.
+
+    Parameters: read(start, stop, places) -> (rows, n) float64, column-major and ours to overwrite: the rows of the samples start + places,
+    places being an array of integers; plan (Plan): blocks, their pieces, threads, first_share, rows_per_sample; on_leaf(): called after
+    each block, from any thread; checkpoint: of the sums, see `NoCheckpoint`.
     """
     checkpoint = checkpoint or NoCheckpoint()
+    reduction = _Reduction(read, plan, communicator)
+    pieces = [plan.pieces(block) for block in range(plan.layout.blocks)]
+    if plan.first_share == 1:
+        reduction.add_by_householder(pieces, checkpoint.heeding(on_leaf))
+        return reduction.finished(), 0
+    if BESIDE_NODES in checkpoint.names:
+        reduction.load(checkpoint)
+    else:
+        reduction.add_by_householder(pieces, checkpoint.heeding())
+        checkpoint.begin_nodes(reduction.R)
+    pieces = reduction.add_by_cholesky(pieces, on_leaf, checkpoint)
+    while any(pieces):
+        reduction.look += 1
+        reduction.add_by_householder(pieces, checkpoint.heeding())
+        pieces = reduction.add_by_cholesky(pieces, checkpoint.heeding())
+    return reduction.finished(), reduction.householder_rows
 
-    def leaf(block):
-        triangle, checkpoint.counts[block] = row_triangle(read, plan.pieces(block))
-        return triangle
 
-    triangle = tree_reduce(communicator, plan.layout, leaf, combine, plan.threads, on_leaf, checkpoint)
-    return triangle, sum(communicator.all_gather(sum(checkpoint.counts.values())))
+def divided(start, stop, share, look):
+    """Return (first, rest), places in a piece of samples: those for Householder QR at a look at it, from look 0 on, and what is left.
+
+    `share` of all samples come first, evenly spread, and at each further look half of what was left by the one before.
+    """
+    is_first = np.diff(np.floor(np.arange(start, stop + 1) * share)) > 0
+    first, rest = np.flatnonzero(is_first), np.flatnonzero(~is_first)
+    for _ in range(look):
+        first, rest = rest[::2], rest[1::2]
+    return first, rest
+
+
+class _Reduction:
+    """R (n, n) of the rows added so far, on rank 0; takes lists of the pieces of each block, (start, stop). All methods are collective.
+
+    look            at the pieces, see `divided`
+    householder_rows
+    """
+
+    def __init__(self, read, plan, communicator):
+        self._read, self._plan, self._communicator = read, plan, communicator
+        self.R, self.look, self.householder_rows = None, 0, 0
+
+    def load(self, checkpoint):
+        """Begin with the R that a checkpoint holds."""
+        with self._communicator.together():
+            if self._communicator.is_root:
+                self.R, _ = checkpoint.load(BESIDE_NODES)
+
+    def add_by_householder(self, blocks, on_leaf):
+        """Merge the first rows of some pieces into R, by the fixed tree."""
+
+        def leaf(block):
+            rows = np.empty((0, self._plan.columns), order="F")
+            for piece in blocks[block]:
+                rows = stack_rows(rows, self._read(*piece, self._divided(piece)[0]))
+            return rows
+
+        rows = tree_reduce(self._communicator, self._plan.layout, leaf, stack, self._plan.threads, on_leaf)
+        if self._communicator.is_root:
+            rows = rows if len(rows) == self._plan.columns else triangle_of(rows)
+            self.R = rows if self.R is None else stack(self.R, rows)
+        if self.look:
+            samples = sum(len(self._divided(piece)[0]) for pieces in blocks for piece in pieces)
+            self.householder_rows += self._plan.rows_per_sample * samples
+
+    def add_by_cholesky(self, blocks, on_leaf, checkpoint=None):
+        """Add what is left of some pieces to R; return those, on every rank, for which that is not safe and that remain to be added."""
+        n, root = self._plan.columns, self._communicator.is_root
+        R = self._communicator.broadcast_array(self._regular() if root else None, (n, n))
+        size, numbers = packed_size(n), np.cumsum([0, *map(len, blocks)])  # of a Gram matrix; of the pieces
+
+        def leaf(block):
+            """Return G - I, packed, and for each piece of all blocks whether it is unsafe: one array that can be added up."""
+            value = np.zeros(size + numbers[-1])
+            for number, piece in enumerate(blocks[block], numbers[block]):
+                value[size + number] = not self._add_if_safe(piece, R, value[:size])
+            return value
+
+        value = tree_reduce(self._communicator, self._plan.layout, leaf, add_in_place, self._plan.threads, on_leaf, checkpoint)
+        unsafe = None
+        with self._communicator.together():
+            if root:
+                self._renew(unpacked(value[:size], n))
+                unsafe = value[size:].astype(bool)
+        unsafe = iter(self._communicator.broadcast(unsafe))
+        return [[piece for piece in pieces if next(unsafe)] for pieces in blocks]
+
+    def _add_if_safe(self, piece, R, gram):
+        """Add YᵀY to a packed Gram matrix for what is left of a piece, X = Y R, where that is safe; return whether it is."""
+        places = self._divided(piece)[1]
+        if not len(places):
+            return True
+        Y = self._read(*piece, places)
+        divide_by_triangle(Y, R)
+        with np.errstate(over="ignore", invalid="ignore"):  # where R has a column of zeros and X has not, Y may overflow
+            is_safe = np.sqrt(np.einsum("bn,bn->n", Y, Y).max()) <= LARGEST_COLUMN
+        if is_safe:
+            add_packed_gram(gram, Y)
+        return is_safe
+
+    def _divided(self, piece):
+        return divided(*piece, self._plan.first_share, self.look)
+
+    def finished(self):
+        """Return the triangle, with the columns of zeros that there are."""
+        if self.R is None:
+            return None
+        diagonal = self.R.diagonal()
+        np.fill_diagonal(self.R, np.where(np.abs(diagonal) <= 2 * ZERO_DIAGONAL, 0.0, diagonal))
+        return self.R
+
+    def _regular(self):
+        """Return R once its diagonal is large enough to divide by."""
+        diagonal = self.R.diagonal()
+        smallest = np.maximum(SMALLEST_DIAGONAL * np.linalg.norm(self.R, axis=0), ZERO_DIAGONAL)
+        np.fill_diagonal(self.R, np.copysign(np.maximum(np.abs(diagonal), smallest), diagonal))
+        return self.R
+
+    def _renew(self, gram):
+        """Put R := chol(I + gram) R; gram is destroyed."""
+        np.fill_diagonal(gram, 1 + gram.diagonal())
+        positive = cholesky_in_place(gram)
+        assert positive, "the identity plus a Gram matrix of columns of bounded norm is positive definite"
+        multiply_triangles(gram, self.R)

@@ -60,10 +60,10 @@ class SketchedOperator:
         self.weights = weights
         self.columns, self.rows_per_sample = weights.shape
 
-    def factors(self, start, stop):
-        """Return [ΩS | ΩF] of the run, shape (B, M + D), column-major and the caller's to overwrite."""
+    def factors(self, start, stop, places=slice(None)):
+        """Return [ΩS | ΩF] of the run, or of the samples at some places of it, (B, M + D), column-major and the caller's to overwrite."""
         assert self._first <= start <= stop <= self._first + self._transposed.shape[1]
-        return self._transposed[:, start - self._first : stop - self._first].copy().T
+        return self._transposed[:, start - self._first : stop - self._first][:, places].copy().T
 
 
 def sketched(operator, layout, sketch_layout, communicator, threads=1, seed=0, on_leaf=None):

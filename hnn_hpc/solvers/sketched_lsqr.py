@@ -6,7 +6,6 @@ solver for many features. The sketch makes it as accurate as a QR at any conditi
 
 from dataclasses import replace
 
-from hnn_hpc.errors import Interruption
 from hnn_hpc.parallel.checkpoint import NoCheckpoint
 from hnn_hpc.parallel.layout import RowLayout
 from hnn_hpc.progress import stage
@@ -30,15 +29,9 @@ def sketched_triangle(operator, plan, communicator, on_leaf=None, checkpoint=Non
     if s == operator.samples:
         return khatri_rao_triangle(operator, plan, communicator, on_leaf, checkpoint)
 
-    def on_block():  # of a pass that is soon made again: it keeps nothing
-        if on_leaf:
-            on_leaf()
-        if checkpoint.interrupted:
-            raise Interruption
-
     # Two blocks as soon as each has as many rows as columns: two threads then take little more than half the time of one.
     sketch_plan = replace(plan, layout=RowLayout(s, 2 if s >= 2 * plan.columns else 1))
-    sketch = sketched(operator, plan.layout, sketch_plan.layout, communicator, plan.threads, on_leaf=on_block)
+    sketch = sketched(operator, plan.layout, sketch_plan.layout, communicator, plan.threads, on_leaf=checkpoint.heeding(on_leaf))
     return khatri_rao_triangle(sketch, sketch_plan, communicator)
 
 

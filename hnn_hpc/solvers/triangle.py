@@ -11,7 +11,7 @@ triangles of row blocks merge pairwise in any fixed order (TSQR: Demmel, Grigori
 
 import numpy as np
 
-from hnn_hpc.solvers.lapack import merge_triangles_in_place, qr_in_place
+from hnn_hpc.solvers.lapack import merge_rows_in_place, merge_triangles_in_place, qr_in_place
 
 
 def triangle_of(block):
@@ -20,7 +20,8 @@ def triangle_of(block):
     A square block becomes the triangle itself, without another n² numbers in memory.
     """
     rows, columns = block.shape
-    qr_in_place(block)
+    if rows:
+        qr_in_place(block)
     triangle = block if rows == columns else np.zeros((columns, columns), order="F")
     for column in range(columns):  # np.triu would take a copy
         triangle[: column + 1, column][:rows] = block[: column + 1, column]
@@ -31,4 +32,29 @@ def triangle_of(block):
 def combine(upper, lower):
     """Return the triangle of [upper; lower]; both are destroyed. A pure function of the two: the merge of every tree."""
     merge_triangles_in_place(upper, lower)
+    return upper
+
+
+def stack(upper, lower):
+    """Return the triangle of [upper; lower], or the rows of both while these are fewer than columns; so are `upper` and `lower` themselves.
+
+    All are (rows, n), column-major: with n rows a triangle, with fewer any. Both are destroyed. As `combine`, the merge of a tree.
+    """
+    if len(lower) < lower.shape[1]:
+        return stack_rows(upper, lower)
+    if len(upper) < upper.shape[1]:
+        return stack_rows(lower, upper)
+    return combine(upper, lower)
+
+
+def stack_rows(upper, rows):
+    """Return what `stack` does for any number of rows (B, n), destroyed, below `upper`, which is as there."""
+    columns = rows.shape[1]
+    missing = columns - len(upper)
+    if missing > len(rows):
+        return np.asfortranarray(np.concatenate([upper, rows]))
+    if missing:
+        upper, rows = triangle_of(np.asfortranarray(np.concatenate([upper, rows[:missing]]))), rows[missing:]
+    if len(rows):
+        merge_rows_in_place(upper, rows)
     return upper

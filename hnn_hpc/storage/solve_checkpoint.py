@@ -2,7 +2,7 @@
 
 import re
 
-from hnn_hpc.parallel.checkpoint import NoCheckpoint
+from hnn_hpc.parallel.checkpoint import BESIDE_NODES, NoCheckpoint
 from hnn_hpc.parallel.layout import leaves_of, outermost
 from hnn_hpc.storage.checkpoint_file import load_checkpoint_file
 
@@ -17,10 +17,9 @@ class SolveCheckpoint(NoCheckpoint):
     """
 
     def __init__(self, checkpoint, name, problem, blocks, parts):
-        super().__init__()
         self.name, self.blocks, self.is_kept = name, blocks, checkpoint.seconds > 0
         self._checkpoint, self._problem = checkpoint, problem
-        self._saved = nodes_among(parts)
+        self._saved, self._beside = nodes_among(parts), None
         self.nodes, self.names = tuple(outermost(self._saved)), frozenset(part for part in parts if node_of(part) is None)
         self.blocks_taken_over = blocks_in(parts, blocks)
 
@@ -28,18 +27,23 @@ class SolveCheckpoint(NoCheckpoint):
     def interrupted(self):
         return self._checkpoint.interruptions.noted
 
+    def begin_nodes(self, array):
+        self.nodes, self._saved, self._beside = (), set(), array
+        if array is not None:
+            self._remove_nodes()
+
     def load_node(self, node):
-        value, self.counts[leaves_of(node, self.blocks)[0]] = self.load(part_of(node))
-        return value
+        return self.load(part_of(node))[0]
 
     def save_nodes(self, items):
         self._checkpoint.problem = None
+        if self._beside is not None and self._write(BESIDE_NODES, self._beside, 0):
+            self._beside = None
         covered = self._saved - set(outermost(self._saved))
         self._checkpoint.remove_files(self._file(part_of(node)) for node in covered)
         self._saved -= covered
         for node, value in items:
-            count = sum(self.counts.get(leaf, 0) for leaf in leaves_of(node, self.blocks))
-            if node not in self._saved and self._write(part_of(node), value, count):
+            if node not in self._saved and self._write(part_of(node), value, 0):
                 self._saved.add(node)
 
     def load(self, name):
@@ -49,8 +53,7 @@ class SolveCheckpoint(NoCheckpoint):
         self._checkpoint.problem = None
         if self._write(name, array, count):
             self.names |= {name}
-            parts = (part for solve, part in map(parse, self._checkpoint.files) if solve == self.name)
-            self._checkpoint.remove_files(self._file(part) for part in parts if node_of(part))
+            self._remove_nodes()
 
     def is_due(self):
         return self._checkpoint.is_due()
@@ -72,6 +75,11 @@ class SolveCheckpoint(NoCheckpoint):
                 self._checkpoint.tell(f"{problem} (on rank {rank})")
                 break
         return [interrupted for interrupted, _ in told]
+
+    def _remove_nodes(self):
+        """Remove the files of all nodes, and what was saved beside them."""
+        parts = (part for solve, part in map(parse, self._checkpoint.files) if solve == self.name)
+        self._checkpoint.remove_files(self._file(part) for part in parts if node_of(part) or part == BESIDE_NODES)
 
     def _file(self, part):
         return f"{self.name}.{part}.h5"
@@ -104,5 +112,5 @@ def nodes_among(parts):
 
 def blocks_in(parts, blocks):
     """Return how many of so many blocks are done in these parts: all where one is more than a node, being saved after the reduction."""
-    nodes = nodes_among(parts)
+    nodes, parts = nodes_among(parts), set(parts) - {BESIDE_NODES}
     return blocks if len(parts) > len(nodes) else sum(len(leaves_of(node, blocks)) for node in outermost(nodes))

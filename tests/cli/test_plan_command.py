@@ -106,10 +106,10 @@ def test_what_does_not_fit_is_refused_with_what_would(run, capsys):
 
 
 def test_more_ranks_are_advised_where_they_help(run):
-    words = run(*HUGE, "--ranks", "1", "--memory", "9GB")
+    words = run(*HUGE, "--ranks", "1", "--memory", "7GB")
     ranks = int(re.search(r"or (\d+) ranks", words)[1])
-    assert run(*HUGE, "--ranks", str(ranks), "--memory", "9GB")["chosen"] == "khatri-rao-qr"
-    assert "does not fit" in run(*HUGE, "--ranks", str(ranks // 2), "--memory", "9GB")
+    assert run(*HUGE, "--ranks", str(ranks), "--memory", "7GB")["chosen"] == "khatri-rao-qr"
+    assert "does not fit" in run(*HUGE, "--ranks", str(ranks // 2), "--memory", "7GB")
 
 
 def test_the_limit_of_the_job_counts_too(run):

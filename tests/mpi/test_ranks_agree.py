@@ -56,9 +56,9 @@ def test_coefficients_are_bitwise_those_of_one_rank(communicator, solver, sample
 
 
 @pytest.mark.parametrize("solver", ["khatri-rao-qr", "tsqr"])
-def test_sorted_samples_send_the_same_rows_to_householder(communicator, solver):
-    samples = SystemSamples(make_system("pendulum", {}), 2000, seed=1).read(0, 2000)
-    points, velocities = (array[np.argsort(samples.points[:, 0])] for array in samples[:2])
+def test_outliers_send_the_same_rows_to_householder(communicator, solver):
+    points, velocities, _ = SystemSamples(make_system("pendulum", {}), 2000, seed=1).read(0, 2000)
+    velocities[[300, 900, 1700]] *= 1e6
     own = slice(2000 * communicator.rank // communicator.size, 2000 * (communicator.rank + 1) // communicator.size)
     options = {"features": 60, "bandwidth": [8, 1], "solver": solver, "block_bytes": "30KB"}
     ours, serial = fit(points[own], velocities[own], comm=communicator, **options), fit(points, velocities, **options)

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from hnn_hpc.parallel.layout import BLOCK_FLOPS, RowLayout, merge_schedule, plan_layout, subtrees
+from hnn_hpc.parallel.layout import BLOCK_FLOPS, BLOCK_ROWS, BLOCKS, RowLayout, merge_schedule, plan_layout, subtrees
 
 COUNTS = [1, 2, 3, 5, 8, 12, 13, 31, 64, 65]
 
@@ -84,25 +84,23 @@ def test_planned_blocks_are_few_even_and_tall(samples, rows_per_sample, columns)
     layout = plan_layout(samples, columns, rows_per_sample)
     rows = samples * rows_per_sample
     assert layout.rows == samples and 1 <= layout.blocks <= samples
-    if 2 * rows * columns**2 <= 48 * BLOCK_FLOPS:
-        assert layout.blocks in (1, 2, 4, 12, 24, 48)
-    # What a merge takes, a third of a square of rows, is small beside the rows of a block.
-    assert layout.blocks == 1 or rows >= layout.blocks * columns * (2 if layout.blocks <= 4 else 4)
-    # And there are enough for a few ranks wherever two of them have work.
-    assert layout.blocks > 1 or rows < 4 * columns or samples < 2
-    assert layout.blocks >= 12 or rows < 48 * columns or samples < 12
+    if 2 * rows * columns**2 <= BLOCKS * BLOCK_FLOPS:
+        assert layout.blocks in (1, 2, 4, 8, 16, 32, 64)
+    assert layout.blocks == 1 or rows >= layout.blocks * columns * BLOCK_ROWS
+    # And there are enough for a few ranks wherever they have work.
+    assert layout.blocks >= min(BLOCKS, samples, rows / columns / BLOCK_ROWS) / 2
 
 
 @pytest.mark.parametrize(
-    "samples, columns, blocks", [(20_000, 2004, 4), (20_000, 204, 12), (20_000, 54, 24), (10**6, 1020, 48), (100, 1000, 1)]
+    "samples, columns, blocks", [(20_000, 2004, 4), (20_000, 1004, 8), (20_000, 104, 64), (10**6, 1020, 64), (100, 1000, 1)]
 )
 def test_planned_blocks_of_ordinary_problems(samples, columns, blocks):
     assert plan_layout(samples, columns) == RowLayout(samples, blocks)
 
 
 def test_plan_counts_the_rows_of_a_sample():
-    assert plan_layout(10**4, 501, rows_per_sample=20).blocks == plan_layout(2 * 10**5, 501).blocks == 48
-    assert plan_layout(10**4, 501).blocks == 4
+    assert plan_layout(10**4, 501, rows_per_sample=20).blocks == plan_layout(2 * 10**5, 501).blocks == 64
+    assert plan_layout(10**4, 501).blocks == 8
 
 
 def test_blocks_of_huge_problems_stay_affordable_and_no_more_are_there_than_that_takes():
@@ -111,15 +109,15 @@ def test_blocks_of_huge_problems_stay_affordable_and_no_more_are_there_than_that
         layout = plan_layout(samples, 1001)
         flops = 2 * layout.largest_block * 1001**2
         assert layout.blocks >= before and flops <= 1.001 * BLOCK_FLOPS
-        if layout.blocks > 48:
-            assert layout.blocks % 48 == 0 and flops > BLOCK_FLOPS / 2 and layout.largest_block >= 8 * 1001
+        if layout.blocks > BLOCKS:
+            assert layout.blocks % BLOCKS == 0 and flops > BLOCK_FLOPS / 2 and layout.largest_block >= BLOCK_ROWS * 1001
         before = layout.blocks
     assert before > 10**5
 
 
 def test_blocks_stay_tall_whatever_they_take():
     layout = plan_layout(10**7, 10**4)
-    assert layout == RowLayout(10**7, 96)
+    assert layout == RowLayout(10**7, 448)
     assert 2 * layout.largest_block * 10**8 > BLOCK_FLOPS
 
 
@@ -128,6 +126,6 @@ def test_a_billion_samples_cost_no_more_to_share_out_than_a_thousand():
     layout = plan_layout(10**9, 501, rows_per_sample=4)
     owned = [layout.owned_blocks(rank, 96) for rank in range(96)]
     schedule = merge_schedule([subtrees(run, layout.blocks) for run in owned], layout.blocks)
-    assert layout.bounds(layout.blocks - 1)[1] == 10**9 and owned[-1].stop == layout.blocks > 48
+    assert layout.bounds(layout.blocks - 1)[1] == 10**9 and owned[-1].stop == layout.blocks > BLOCKS
     assert len(schedule) < 96 * 2 * math.log2(layout.blocks)
     assert time.process_time() - start < 2  # 0.1 on an idle machine

@@ -56,15 +56,15 @@ def dense(operator):
     return block[:, :-1], block[:, -1]
 
 
-def plan_for(name, operator, blocks=None, first=None, piece=None):
-    """The plan of a solver; with so many blocks, of so many samples at first and then at a time, where they are given."""
+def plan_for(name, operator, blocks=None, share=None, piece=None):
+    """The plan of a solver; where they are given, with so many blocks, this share of their pieces first, pieces of so many samples."""
     K, D, M = operator.samples, operator.rows_per_sample, operator.columns
     the_plan = plan(K, D, M, name)
     if blocks:
         the_plan = replace(the_plan, layout=RowLayout(K, min(blocks, K)))
-        the_plan = replace(the_plan, first_samples=first or the_plan.layout.largest_block, piece_samples=piece or K)
+        the_plan = replace(the_plan, first_share=share or the_plan.first_share, piece_samples=piece or K)
     return the_plan
 
 
-def solved(name, operator, blocks=None, first=None, piece=None, rcond=RCOND, **options):
-    return solve(operator, plan_for(name, operator, blocks, first, piece), SerialCommunicator(), rcond, **options)
+def solved(name, operator, blocks=None, share=None, piece=None, rcond=RCOND, **options):
+    return solve(operator, plan_for(name, operator, blocks, share, piece), SerialCommunicator(), rcond, **options)

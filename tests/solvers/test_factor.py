@@ -5,6 +5,8 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 from oracles import ROUND_OFF, column_norms, decaying, orthonormal, scaled_lstsq, with_singular_values
+from problems import dense, solved
+from problems import problem as random_problem
 
 from hnn_hpc.solvers.factor import TriangularFactor, TruncatedFactor, factor_of
 from hnn_hpc.solvers.triangle import triangle_of
@@ -175,6 +177,35 @@ def test_rcond_decides_what_is_dropped(rng):
         assert abs(factor.rank - np.count_nonzero(values > rcond * values[0])) <= 1  # the columns are scaled, so the gaps are uneven
         assert factor.truncated == (rcond > 1e-12)
     assert ranks == sorted(ranks, reverse=True) and len(set(ranks)) == 4
+
+
+@pytest.mark.parametrize("order", ORDERS[1:])
+@pytest.mark.parametrize("kind", ["random", "nearly parallel", "twice", "zero"])
+def test_the_largest_rcond_leaves_a_direction(rng, order, kind):
+    """A pivot is 1 at most, and σ_max up to the square root of M: rcond σ_max may be larger than any pivot."""
+    A = rng.standard_normal((3 * order + 5, order))
+    if kind == "nearly parallel":
+        A = A[:, :1] + 1e-3 * A
+    elif kind in DEFECTS:
+        A, _ = deficient(rng, order, kind)
+    f = A.sum(axis=1)
+    problem = reduced(A, f, 1 - 1e-15)
+    assert problem.factor.truncated and 1 <= problem.factor.rank <= order and problem.coefficients().any()
+    if kind == "nearly parallel":
+        assert problem.factor.rank == 1 and problem.residual_norm() < 1e-2 * np.linalg.norm(f)
+
+
+@pytest.mark.parametrize("rcond", [0.5, 1 - 1e-15])
+@pytest.mark.parametrize("solver", ["khatri-rao-qr", "tsqr", "gram"])
+def test_a_solve_by_the_largest_rcond_has_an_answer(rng, solver, rcond):
+    operator = random_problem(rng, 200, 4, 30)
+    W, b = operator.weights, operator.feature_map.biases
+    W[:], b[:] = W[0] + 0.1 * W, b[0]  # features so much alike that σ_max is above 5
+    f = dense(operator)[0].sum(axis=1).reshape(200, 4)
+    operator.source.velocities[:] = np.hstack([f[:, 2:], -f[:, :2]])
+    solution = solved(solver, operator, rcond=rcond)
+    assert solution.rank == 1 and solution.stop_reason == "rank-deficient" and solution.certified
+    assert solution.coefficients.any() and solution.relative_residual < 0.5
 
 
 def test_the_threshold_is_relative_to_the_largest_singular_value_whatever_the_signs(rng):

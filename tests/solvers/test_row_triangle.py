@@ -1,4 +1,7 @@
-"""The streaming triangle against Householder QR of all rows at once: identities, backward stability, and the rows it must not trust."""
+"""The triangle of all rows against Householder QR of them at once: identities, backward stability, and the rows it must not trust."""
+
+from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -7,7 +10,6 @@ from oracles import (
     ROUND_OFF,
     STABLE,
     column_norms,
-    cut,
     decaying,
     gram_error,
     scaled_lstsq,
@@ -15,49 +17,75 @@ from oracles import (
     smooth_features,
 )
 
-from hnn_hpc.solvers import row_triangle as module
-from hnn_hpc.solvers.row_triangle import row_triangle
+from hnn_hpc.parallel.communicator import SerialCommunicator
+from hnn_hpc.parallel.layout import RowLayout
+from hnn_hpc.solvers import plan
+from hnn_hpc.solvers.row_triangle import divided, first_share, reduce_rows
 from hnn_hpc.solvers.triangle import triangle_of
 
 
-def streamed(A, first, piece):
-    """(triangle, householder_rows, the runs asked for) of the rows of A."""
-    asked = []
+def reduced(A, piece=50, share=None, blocks=1, threads=1):
+    """(triangle, householder_rows, the rows asked for at a time) of the rows of A; as `first_share` says, unless a share is given."""
+    asked, (rows, columns) = [], A.shape
 
-    def read(start, stop):
-        asked.append((start, stop))
-        return np.array(A[start:stop], order="F")
+    def read(start, stop, places):
+        asked.append(start + places)
+        return np.array(A[start:stop][places], order="F")
 
-    return *row_triangle(read, cut(len(A), first, piece)), asked
+    sizes = {"columns": columns, "rows_per_sample": 1, "piece_samples": piece, "threads": threads}
+    share = first_share(rows, columns) if share is None else share
+    the_plan = replace(plan(rows, 1, max(1, columns - 1), "tsqr"), layout=RowLayout(rows, blocks), first_share=share, **sizes)
+    return *reduce_rows(read, the_plan, SerialCommunicator()), asked
 
 
 def householder(A):
     return triangle_of(np.array(A, order="F"))
 
 
-@pytest.mark.parametrize("first, piece", [(80, 64), (80, 7), (81, 1), (40, 33), (25, 40), (1, 1), (500, 1)])
-@pytest.mark.parametrize("rows, columns", [(500, 40), (331, 1), (130, 97), (60, 12), (7, 20), (1, 5), (1, 1)])
-def test_triangle_has_the_gram_matrix_of_the_rows(rng, rows, columns, first, piece):
+@pytest.mark.parametrize("piece, share, blocks", [(50, None, 1), (7, None, 5), (60, 0.2, 3), (500, 0.5, 1), (3, 0.01, 7), (33, 1.0, 2)])
+@pytest.mark.parametrize("rows, columns", [(500, 40), (331, 1), (130, 97), (60, 12), (7, 20), (8, 5), (7, 1)])
+def test_triangle_has_the_gram_matrix_of_the_rows(rng, rows, columns, piece, share, blocks):
     A = rng.standard_normal((rows, columns))
-    R, _, _ = streamed(A, first, piece)
+    R, _, _ = reduced(A, piece, share, blocks)
     assert R.shape == (columns, columns) and R.flags.f_contiguous and not np.tril(R, -1).any()
-    assert gram_error(R, A) < (ROUND_OFF if first >= 2 * columns else BESIDE_HOUSEHOLDER)
+    assert gram_error(R, A) < (ROUND_OFF if share is None else BESIDE_HOUSEHOLDER)
 
 
 @pytest.mark.parametrize("columns", [1, 30, 97, 200])
 def test_triangle_is_that_of_householder_up_to_signs(rng, columns):
     A = rng.standard_normal((5 * columns + 3, columns))
-    R, householder_rows, _ = streamed(A, 2 * columns, 33)
+    R, householder_rows, _ = reduced(A, 33)
     expected = householder(A)
     signs = np.sign(R.diagonal() * expected.diagonal())
     assert householder_rows == 0
     np.testing.assert_allclose(signs[:, None] * R, expected, atol=ROUND_OFF * np.linalg.norm(A))
 
 
+def test_each_row_is_read_once_some_of_every_piece_first(rng):
+    _, householder_rows, asked = reduced(rng.standard_normal((200, 10)), 50, 0.1, 2)
+    assert [list(rows) for rows in asked[:4]] == [list(range(start + 9, start + 50, 10)) for start in (0, 50, 100, 150)]
+    assert sorted(np.concatenate(asked)) == list(range(200)) and len(asked) == 8
+    assert householder_rows == 0
+    few = reduced(rng.standard_normal((30, 10)), 10)[2]
+    assert [list(rows) for rows in few] == [list(range(start, start + 10)) for start in (0, 10, 20)]
+
+
+@pytest.mark.parametrize("share", [1.0, 0.5, 0.37, 1e-3])
+@pytest.mark.parametrize("cuts", [(0, 1000), (0, 1, 7, 500, 1000), range(1001)], ids=len)
+def test_looks_take_every_place_once_whatever_the_pieces(share, cuts):
+    first = 0
+    for start, stop in pairwise(cuts):
+        firsts, _ = zip(*(divided(start, stop, share, look) for look in range(12)), strict=True)
+        assert sorted(np.concatenate(firsts)) == list(range(stop - start))
+        assert abs(len(firsts[0]) - share * (stop - start)) < 1
+        first += len(firsts[0])
+    assert first == int(1000 * share)
+
+
 @pytest.mark.parametrize("exponent", [8, 100, 150])
 def test_the_scale_of_a_column_does_not_matter(rng, exponent):
     A = rng.standard_normal((400, 20)) * 10.0 ** rng.permutation(np.linspace(-exponent, exponent, 20))
-    R, householder_rows, _ = streamed(A, 40, 50)
+    R, householder_rows, _ = reduced(A)
     assert householder_rows == 0 and gram_error(R, A) < ROUND_OFF
 
 
@@ -65,7 +93,7 @@ def test_the_scale_of_a_column_does_not_matter(rng, exponent):
 def test_columns_of_zeros_cost_nothing_and_stay_zero(rng, zeros):
     A = rng.standard_normal((300, 20))
     A[:, zeros] = 0
-    R, householder_rows, _ = streamed(A, 40, 50)
+    R, householder_rows, _ = reduced(A)
     assert householder_rows == 0 and gram_error(R, A) < ROUND_OFF
     assert not R[:, zeros].any()
 
@@ -73,7 +101,7 @@ def test_columns_of_zeros_cost_nothing_and_stay_zero(rng, zeros):
 @pytest.mark.parametrize("columns, condition", [(40, 1e8), (40, 1e13), (40, 1e17), (120, 1e13), (120, 1e17)])
 def test_backward_stable_at_every_condition(rng, columns, condition):
     A = decaying(rng, 6 * columns, columns, condition) * 10.0 ** rng.uniform(-5, 5, columns)
-    R, householder_rows, _ = streamed(A, 2 * columns, 40)
+    R, householder_rows, _ = reduced(A, 40)
     assert householder_rows == 0
     assert singular_value_error(R, A) < STABLE and singular_value_error(householder(A), A) < STABLE
     assert gram_error(R, A) < ROUND_OFF
@@ -87,7 +115,7 @@ def test_least_squares_are_as_good_as_those_of_householder_and_numpy(rng, condit
     f = A @ w + noise * rng.standard_normal(400)
     rows = np.column_stack([A, f])
     residuals = []
-    for R in (streamed(rows, 100, 37)[0], householder(rows)):
+    for R in (reduced(rows, 37)[0], householder(rows)):
         solution, _, _ = scaled_lstsq(R[:-1, :-1], R[:-1, -1], 1e-14)
         residuals.append(np.linalg.norm(A @ solution - f))
     _, best, _ = scaled_lstsq(A, f, 1e-14)
@@ -95,14 +123,27 @@ def test_least_squares_are_as_good_as_those_of_householder_and_numpy(rng, condit
     assert residuals == pytest.approx([best, best], rel=1e-4, abs=1e-13)
 
 
-def test_rows_in_a_new_direction_go_to_householder_and_no_others(rng):
+def test_pieces_with_a_new_direction_go_to_householder_by_half_and_no_others(rng):
     A = rng.standard_normal((400, 20))
-    A[:200, 15] *= 1e-9  # a feature that the first rows hardly see
-    A[:250, 3] = 0  # and one that they do not see at all
-    R, householder_rows, asked = streamed(A, 100, 50)
-    assert asked == [(0, 100), (100, 150), (150, 200), (200, 250), (200, 250), (250, 300), (250, 300), (300, 350), (350, 400)]
-    assert householder_rows == 100
+    first = np.arange(400) % 5 == 4
+    A[first | (np.arange(400) // 50 != 2), 3] = 0  # a feature that none of the first rows sees, and only one piece
+    A[first | (np.arange(400) // 50 != 4), 15] *= 1e-9  # one that they hardly see, and only another piece
+    R, householder_rows, asked = reduced(A, 50, 0.2)
+    rest = [np.flatnonzero(~first[start : start + 50]) + start for start in (100, 200)]
+    assert list(map(len, asked)) == 8 * [10] + 8 * [40] + 4 * [20]
+    assert [list(rows) for rows in asked[16:]] == [list(rows[look::2]) for look in (0, 1) for rows in rest]
+    assert householder_rows == 40
     assert gram_error(R, A) < ROUND_OFF and singular_value_error(R, A) < STABLE
+
+
+def test_a_piece_that_goes_further_at_every_look_is_taken_by_halves_to_its_last_row(rng):
+    A = rng.standard_normal((200, 10))
+    looks = [divided(100, 200, 0.3, look) for look in range(8)]
+    for look, (first, _) in enumerate(looks):
+        A[100 + first] *= 1e6**look
+    R, householder_rows, asked = reduced(A, 100, 0.3)
+    assert householder_rows == 70 and list(map(len, asked[4:])) == [35, 35, 18, 17, 9, 8, 4, 4, 2, 2, 1, 1, 1]
+    assert gram_error(R, A) < BESIDE_HOUSEHOLDER
 
 
 @pytest.mark.parametrize("difference", [1e-3, 1e-6, 1e-9])
@@ -112,17 +153,18 @@ def test_columns_that_part_late_go_to_householder(rng, difference):
     Later rows over R are then about 1e10 without any growth, and the square of them would leave nothing of the difference.
     """
     A = np.tile(rng.standard_normal((400, 1)), 3)
-    A[:200, 1:] += 1e-10 * rng.standard_normal((200, 2))
-    A[200:, 1:] += rng.standard_normal((200, 1))
-    A[200:, 2] += difference * rng.standard_normal(200)
-    R, householder_rows, _ = streamed(A, 200, 100)
-    assert householder_rows == 100
+    first = np.arange(400) % 2 == 1
+    A[first, 1:] += 1e-10 * rng.standard_normal((200, 2))
+    A[~first, 1:] += rng.standard_normal((200, 1))
+    A[~first, 2] += difference * rng.standard_normal(200)
+    R, householder_rows, _ = reduced(A, 100, 0.5)
+    assert householder_rows == 4 * 25
     assert singular_value_error(R, A) < STABLE
 
 
 @pytest.mark.parametrize("columns", [20, 60, 100])
 @pytest.mark.parametrize("path", ["line", "box", "spiral"])
-def test_sorted_samples_are_as_accurate(rng, path, columns):
+def test_sorted_samples_are_as_accurate_and_seldom_need_householder(rng, path, columns):
     turn = np.linspace(0, 20, 1500)
     points = {
         "line": np.sort(rng.uniform(-3, 3, (1500, 1)), axis=0),
@@ -130,57 +172,52 @@ def test_sorted_samples_are_as_accurate(rng, path, columns):
         "spiral": 3 * np.exp(-turn / 20)[:, None] * np.column_stack([np.cos(turn), np.sin(turn)]),
     }[path]
     A = smooth_features(points[np.argsort(points[:, 0])] if path == "box" else points, columns, rng)
-    R, householder_rows, asked = streamed(A, 2 * columns, 100)
-    assert householder_rows > 0 and len(asked) > len(set(asked))
+    R, householder_rows, _ = reduced(A, 100)
     assert singular_value_error(R, A) < BESIDE_HOUSEHOLDER
-    shuffled = rng.permutation(A)
-    R, few_rows, _ = streamed(shuffled, 2 * columns, 100)
-    assert few_rows <= householder_rows / 2 and singular_value_error(R, shuffled) < BESIDE_HOUSEHOLDER
+    assert householder_rows <= 0.2 * 1500
 
 
 @pytest.mark.parametrize("outlier", [1, 50, 300, 1e4, 1e12, 1e140])
 def test_one_far_row_is_safe_on_either_side_of_the_limit(rng, outlier):
     A = rng.standard_normal((400, 20))
-    A[333] *= outlier
-    R, householder_rows, _ = streamed(A, 200, 50)
+    A[332] *= outlier
+    R, householder_rows, _ = reduced(A, 50, 0.5)
     # ‖Y_i‖ of the far row is about its size over sqrt(200); far above or below 100 it is clear where it has to go.
-    assert householder_rows == (50 if outlier >= 1e4 else 0)
+    assert householder_rows == (13 if outlier >= 1e4 else 0)
     np.testing.assert_array_less(gram_error(R / outlier, A / outlier), BESIDE_HOUSEHOLDER)
 
 
 def test_twins_in_every_piece_stay_with_cholesky(rng):
     A = rng.standard_normal((600, 30))
     A[:, 15:] = A[:, :15] * 10.0 ** np.arange(15)
-    R, householder_rows, _ = streamed(A, 60, 45)
+    R, householder_rows, _ = reduced(A, 45)
     assert householder_rows == 0 and singular_value_error(R, A) < STABLE
 
 
 def test_twins_without_any_round_off_between_them_stay_with_cholesky(rng):
     """First rows of ones and zeros leave exactly 0 on the diagonal of a twin; later rows leave their rounding errors."""
     A = rng.standard_normal((300, 20))
-    A[:40] = np.tile(np.identity(20), (2, 1))
+    A[np.arange(300) % 5 == 4] = np.tile(np.identity(20), (3, 1))
     A[:, 10:] = A[:, :10]
-    R, householder_rows, _ = streamed(A, 40, 30)
+    R, householder_rows, _ = reduced(A, 100, 0.2)
     assert householder_rows == 0 and singular_value_error(R, A) < STABLE
 
 
-@pytest.mark.parametrize("limit, renewals", [(module.LARGEST_GRAM, 2), (1e9, 1), (0.0, 10)])
-def test_triangle_is_renewed_before_the_identity_drowns(rng, monkeypatch, limit, renewals):
-    """First rows of a fiftieth: every later piece adds some 2500 to G, so that it is renewed once it has grown by LARGEST_GRAM."""
-    calls = []
-    cholesky = module.cholesky_in_place
-    monkeypatch.setattr(module, "cholesky_in_place", lambda gram: calls.append(gram.diagonal().max()) or cholesky(gram))
-    monkeypatch.setattr(module, "LARGEST_GRAM", limit)
-    A = decaying(rng, 600, 20, 1e6)
-    A[:100] *= 0.02
-    R, householder_rows, _ = streamed(A, 100, 50)
-    assert householder_rows == 0 and len(calls) == renewals
-    assert max(calls) < limit + 2 * 2500 and singular_value_error(R, A) < STABLE
+def test_first_rows_far_smaller_than_the_others_do_no_harm(rng):
+    """‖Y_i‖ is some 80 in every piece, so that G is about 6000 times as many as there are of them."""
+    A = decaying(rng, 4000, 20, 1e6)
+    A[np.arange(4000) % 10 == 9] *= 0.012
+    R, householder_rows, _ = reduced(A, 50, 0.1)
+    assert householder_rows == 0 and singular_value_error(R, A) < BESIDE_HOUSEHOLDER
 
 
-def test_bits_depend_on_the_rows_and_pieces_alone(rng):
+@pytest.mark.parametrize("threads", [2, 3])
+def test_bits_depend_on_the_rows_and_pieces_alone(rng, threads):
     A = smooth_features(rng.uniform(-3, 3, (700, 2)), 50, rng)
-    first, again, other = streamed(A, 100, 60)[0], streamed(A.copy(), 100, 60)[0], streamed(A, 100, 61)[0]
+    A[[35, 300]] *= 1e9
+    (first, rows, _), (again, same_rows, _) = reduced(A, 60, blocks=5), reduced(A, 60, blocks=5, threads=threads)
+    other, _, _ = reduced(A, 40, blocks=5)
     np.testing.assert_array_equal(first, again)
+    assert rows == same_rows > 0
     np.testing.assert_allclose(np.abs(other / column_norms(A)), np.abs(first / column_norms(A)), atol=1e-12)
     assert not np.array_equal(first, other)

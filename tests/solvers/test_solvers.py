@@ -16,11 +16,11 @@ from hnn_hpc.solvers.triangle import triangle_of
 
 # Solvers that give up on columns that depend on one another: they say so, and are never wrong in silence.
 REFUSE_DEFICIENT = {"gram"}
+ZERO_COLUMN = {"zero feature", "vanishing", "saturated"}  # which stands apart, and is left out
 # Digits that a solver's own error costs before the certificate is content: gram's first solution is wrong by the square of the condition.
 LOSES = {"gram": 100}
-# (blocks, first samples of a block, samples of a later piece); None: as planned. The samples are so many that, of each half, some go to
-# Cholesky QR.
-CUTS = [(None, None, None), (1, None, None), (40, None, None), (2, 20, 7), (2, 9, 1)]
+# (blocks, share of the samples that come first, samples of a piece); None: as planned, most samples for Cholesky QR where they are many.
+CUTS = [(None, None, None), (1, None, None), (40, None, None), (2, 0.5, 14), (3, 0.02, 9)]
 
 
 @pytest.mark.parametrize("cut", CUTS, ids=str)
@@ -63,7 +63,7 @@ def assert_solved_like_lstsq(name, operator, cut):
 @pytest.mark.parametrize("name", SOLVERS)
 def test_deficient_problems_keep_the_residual_of_the_truncated_svd_or_are_refused(rng, name, kind, cut):
     operator = problem(rng, 300, 4, 40, kind)
-    if name in REFUSE_DEFICIENT:
+    if name in REFUSE_DEFICIENT and kind not in ZERO_COLUMN:
         with pytest.raises(NotCertifiedError, match="use khatri-rao-qr or lsqr"):
             solved(name, operator, *cut, require_certified=False)
         return
@@ -96,7 +96,7 @@ def test_reduction_is_the_triangle_of_the_dense_rows(rng, name, kind, cut):
 @pytest.mark.parametrize("name", SOLVERS)
 def test_threads_do_not_change_a_bit(rng, name, kind, threads):
     operator = problem(rng, 400, 4, 20, kind)
-    the_plan = plan_for(name, operator, 5, 13, 5)
+    the_plan = plan_for(name, operator, 5, 0.1, 15)
     alone = solve(operator, the_plan, SerialCommunicator(), RCOND)
     together = solve(operator, replace(the_plan, threads=threads), SerialCommunicator(), RCOND)
     np.testing.assert_array_equal(alone.coefficients, together.coefficients)
@@ -105,15 +105,15 @@ def test_threads_do_not_change_a_bit(rng, name, kind, threads):
 
 @pytest.mark.parametrize("name", ["khatri-rao-qr", "tsqr"])
 def test_rows_that_go_to_householder_are_counted_over_all_blocks(rng, name):
-    """Feature 3 alone sees coordinate 0, which is far from its step but for one sample of each block, in its fourth piece."""
+    """Feature 3 alone sees coordinate 0, which is far from its step but for one sample of each block, not one of the first."""
     operator = problem(rng, 400, 4, 10)
     operator.feature_map.weights[:, 0] = 0
     operator.feature_map.weights[3], operator.feature_map.biases[3] = [30, 0, 0, 0], 0
     operator.source.points[:, 0] = 5
     operator.source.points[55::100, 0] = 0
-    solution = solved(name, operator, 4, 30, 10)
-    assert solution.householder_rows == 4 * 10 * (4 if name == "tsqr" else 1)
-    assert_solved_like_lstsq(name, operator, (4, 30, 10))
+    solution = solved(name, operator, 4, 0.3, 10)
+    assert solution.householder_rows == 4 * 4 * (4 if name == "tsqr" else 1)
+    assert_solved_like_lstsq(name, operator, (4, 0.3, 10))
 
 
 @pytest.mark.parametrize("name", SOLVERS)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from oracles import ROUND_OFF, gram_error
 
-from hnn_hpc.solvers.triangle import combine, triangle_of
+from hnn_hpc.solvers.triangle import combine, stack, stack_rows, triangle_of
 
 
 def block(rng, rows, columns, exponent=0):
@@ -28,7 +28,8 @@ def test_triangle_of_a_block(rng, rows, columns, exponent):
 
 
 def test_triangle_of_zeros_is_zero():
-    assert not triangle_of(np.zeros((9, 4), order="F")).any()
+    for rows in (9, 2, 0):
+        assert not triangle_of(np.zeros((rows, 4), order="F")).any()
 
 
 @pytest.mark.parametrize("exponent", [0, 150])
@@ -50,3 +51,20 @@ def test_a_merge_is_a_pure_function(rng):
     R = [triangle_of(block(rng, 50, 40)) for _ in range(2)]
     merged = [combine(*(triangle.copy(order="F") for triangle in R)) for _ in range(2)]
     np.testing.assert_array_equal(*merged)
+
+
+@pytest.mark.parametrize("counts", [(3, 4, 2), (0, 0, 5), (4, 6, 9), (9, 1, 3), (10, 0, 10), (25, 30, 1), (5, 5, 40)], ids=str)
+def test_rows_pile_up_until_they_make_a_triangle(rng, counts):
+    blocks, upper = [block(rng, rows, 10) for rows in counts], np.empty((0, 10), order="F")
+    for rows in blocks:
+        upper = stack_rows(upper, rows.copy(order="F"))
+    assert_piled(upper, np.vstack(blocks))
+    nodes = [stack_rows(np.empty((0, 10), order="F"), rows.copy(order="F")) for rows in blocks]
+    assert_piled(stack(stack(nodes[0], nodes[1]), nodes[2]), np.vstack(blocks))
+
+
+def assert_piled(found, rows):
+    if len(rows) >= 10:
+        assert_triangle_of(found, rows)
+    else:
+        np.testing.assert_array_equal(np.sort(found, axis=0), np.sort(rows, axis=0))
