@@ -14,7 +14,7 @@ from hnn_hpc.solvers import NOMINAL, Plan, calibrate, probe_samples, settled, so
 from hnn_hpc.version import __version__
 
 FIRST_FIT = "first-"  # before the solver's name: the solve for the energies that a sampler needs, in a checkpoint
-SHORTEST_CALIBRATED = 0.1  # seconds of one core of nominal speed: a shorter solve is not worth measuring the machine for
+SHORTEST_CALIBRATED = 5.0  # seconds of one core of nominal speed: a shorter solve is not worth measuring the machine for
 SHARE_OF_MEMORY = 0.6  # of what the node has left, that an iterative solver may keep σ' in where no limit is given
 
 

@@ -32,24 +32,17 @@ class Activation:
 
 
 def _tanh_derivative(z, out=None):
-    """1 - tanh² z = 4 / (4 + q) with q = 4 sinh² z, by sums, products and one quotient only.
+    """1 - tanh² z = e / ((1 + e)/2)² with e = exp(-2|z|).
 
-    q comes from its series at z / 64 and from six doublings, 4 sinh² 2a = q (q + 4). No digit cancels, and the quotient is 0 where q
-    overflows. 5 ns a value where a tanh, without AVX-512, takes 15; one temporary array. The last coefficient of the series is a little
-    above 1/20160, for the terms left out.
+    No digit cancels, and few calls of numpy, which threads would have to wait for each other in. With AVX-512 a value takes 1.5 ns, half of
+    them for e; without, 4 ns. One temporary array.
     """
-    with np.errstate(over="ignore"):
-        x = np.multiply(z, 1 / 32, out=np.empty(np.shape(z)) if out is None else out)
-        np.multiply(x, x, out=x)
-        q = np.multiply(x, 1 / 20160 + 0.02 / 1814400)
-        for coefficient in (1 / 360, 1 / 12, 1.0):
-            q += coefficient
-            q *= x
-        for _ in range(6):
-            np.add(q, 4.0, out=x)
-            q *= x
-        q += 4.0
-    return np.divide(4.0, q, out=x)
+    e = np.abs(z, out=np.empty(np.shape(z)) if out is None else out)
+    e = np.exp(np.multiply(e, -2.0, out=e), out=e)
+    square = np.add(e, 1.0)
+    np.multiply(square, square, out=square)
+    np.multiply(square, 0.25, out=square)
+    return np.divide(e, square, out=e)
 
 
 def _sigmoid_derivative(z, out=None):

@@ -7,9 +7,9 @@ import numpy as np
 
 from hnn_hpc.features.activations import Activation
 
-# Values handled at a time: 256 kB, so that the passes of one evaluation (product, bias, activation) meet in the core's own cache.
-# For D <= 4 a third faster than one pass after the other over the whole block, and the bound on memory for energies and gradients.
-CACHED_VALUES = 2**15
+# Values handled at a time: 512 kB, so that the passes of one evaluation (product, bias, activation) meet in the core's own cache, and yet
+# enough that threads seldom wait for Python's lock. Also the bound on memory for energies and gradients.
+CACHED_VALUES = 2**16
 # Of points in one product: with fewer, BLAS spends its time on rearranging W.
 FEWEST_ROWS = 16
 

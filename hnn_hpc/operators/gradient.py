@@ -6,15 +6,16 @@ from hnn_hpc.features import FeatureMap
 from hnn_hpc.samples import ArraySamples
 from hnn_hpc.symplectic import gradient_from_vector_field
 
-# Values of σ' in one piece, 1 MB, and samples at least: σ' is still in the cache when the products read it, and BLAS has rows enough.
-PIECE_VALUES = 2**17
+# Values of σ' in one piece, 2 MB, and samples at least: σ' is still in the cache when the products read it, BLAS has rows enough, and
+# threads seldom wait for Python's lock.
+PIECE_VALUES = 2**18
 FEWEST_ROWS = 32
 
 
 class GradientOperator:
     """A and F of a feature map over a source of samples (a `RowOperator`), with the Khatri-Rao factors besides.
 
-    Products evaluate σ' piece by piece and never hold more of it than one piece: 1 MB or 32 samples.
+    Products evaluate σ' piece by piece and never hold more of it than one piece: 2 MB or 32 samples.
 
     Parameters: feature_map (FeatureMap with M features of D coordinates), source (SampleSource with K samples of width D).
     """

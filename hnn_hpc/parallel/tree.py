@@ -15,7 +15,7 @@ from hnn_hpc.parallel.layout import merge_schedule, parent_of, starting_nodes, s
 GLANCE = 0.1  # seconds between two looks at the clock and at signals, while the threads compute
 
 
-def tree_reduce(communicator, layout, leaf, combine, threads=1, on_leaf=None, checkpoint=None):
+def tree_reduce(communicator, layout, leaf, combine, threads=1, on_leaf=None, checkpoint=None, combine_alone=None):
     """Return the root's value on rank 0 and None on the others.
 
     Every rank passes the same arguments and reduces its own blocks first, at most 2 log2(blocks) values in memory a thread; then
@@ -24,12 +24,14 @@ def tree_reduce(communicator, layout, leaf, combine, threads=1, on_leaf=None, ch
     Parameters: layout (RowLayout); leaf(block) -> float64 array, of any number of rows and one shape otherwise; combine(left, right) ->
     array, may overwrite both; threads (int): blocks of this rank in work at once; on_leaf(n=1): called after each block, from any thread,
     and once for the n blocks that a checkpoint spares; checkpoint: see `NoCheckpoint`. Each rank saves the nodes of its own blocks when it
-    is due, while the threads compute, and at an interruption, which is raised as `Interruption` on all ranks.
+    is due, while the threads compute, and at an interruption, which is raised as `Interruption` on all ranks. combine_alone: what takes the
+    place of combine when a rank's threads have come to their ends, bit for bit the same, so that it may use them all.
     """
     checkpoint, on_leaf, blocks = checkpoint or NoCheckpoint(), on_leaf or (lambda n=1: None), layout.blocks
+    combine_alone = combine_alone or combine
     owned = [layout.owned_blocks(rank, communicator.size) for rank in range(communicator.size)]
     with communicator.together():
-        values = _Lanes(owned[communicator.rank], blocks, leaf, combine, threads, on_leaf, checkpoint).reduce()
+        values = _Lanes(owned[communicator.rank], blocks, leaf, combine, threads, on_leaf, checkpoint, combine_alone).reduce()
     if checkpoint.interrupted_anywhere(communicator):
         checkpoint.save_nodes(values.items())
         checkpoint.settle(communicator)
@@ -39,7 +41,7 @@ def tree_reduce(communicator, layout, leaf, combine, threads=1, on_leaf=None, ch
             communicator.send(values.pop(right), left_rank)
         elif communicator.rank == left_rank:
             right_value = values.pop(right) if left_rank == right_rank else communicator.receive(values[left], right_rank)
-            values[parent] = combine(values.pop(left), right_value)
+            values[parent] = combine_alone(values.pop(left), right_value)
     return values.popitem()[1] if communicator.is_root else None
 
 
@@ -55,8 +57,9 @@ class _Lanes:
     A thread computes a leaf without its lock and merges with it, so whoever holds the lock finds values on the stack that nobody changes.
     """
 
-    def __init__(self, owned, leaves, leaf, combine, threads, on_leaf, checkpoint):
-        self._leaves, self._leaf, self._combine, self._on_leaf, self._checkpoint = leaves, leaf, combine, on_leaf, checkpoint
+    def __init__(self, owned, leaves, leaf, combine, threads, on_leaf, checkpoint, combine_alone):
+        self._leaves, self._leaf, self._on_leaf, self._checkpoint = leaves, leaf, on_leaf, checkpoint
+        self._combine, self._combine_alone = combine, combine_alone
         nodes = starting_nodes(owned, leaves, checkpoint.nodes)
         to_compute = [number for number, (_, block) in enumerate(nodes) if block is not None]
         self._spared = len(owned) - len(to_compute)
@@ -88,7 +91,7 @@ class _Lanes:
             while stack:
                 merged.append(stack.pop(0))
                 if not self._checkpoint.interrupted:
-                    self._merge_top(merged)
+                    self._merge_top(merged, self._combine_alone)
         self._save_if_due([(merged, Lock())])
         return dict(merged)
 
@@ -101,18 +104,18 @@ class _Lanes:
                 with lock:
                     stack.append((node, value))
                     del value  # merged, it is in nobody's way while the next leaf is computed
-                    self._merge_top(stack)
+                    self._merge_top(stack, self._combine)
                 if block is not None:
                     self._on_leaf()
         except BaseException:
             self._stop.set()
             raise
 
-    def _merge_top(self, stack):
+    def _merge_top(self, stack, combine):
         """Merge siblings on top of the stack, like the carry of a binary counter."""
         while len(stack) > 1 and (parent := parent_of(stack[-2][0], stack[-1][0], self._leaves)):
             (_, left), (_, right) = stack[-2:]
-            stack[-2:] = [(parent, self._combine(left, right))]
+            stack[-2:] = [(parent, combine(left, right))]
 
     def _save_if_due(self, stacks_and_locks):
         if self._checkpoint.is_due():

@@ -45,11 +45,11 @@ def true_residual(operator, coefficients, plan, communicator, on_leaf=None):
     return Residual(*np.sqrt(sums[:2]).tolist(), sums[2:]) if communicator.is_root else None
 
 
-def certificate_of(coefficients, residual, factor, good_enough=0.0):
+def certificate_of(coefficients, residual, factor, good_enough=0.0, threads=1):
     """Return the `Certificate` of w (M,) from its `Residual` and the factor of A (see `factor`), or of a sketch of A.
 
     At full rank ‖R̄⁻ᵀg‖ / ‖w̄‖ bounds the backward change from above at the cost of one division by R̄; where already the bound is
-    `good_enough`, relative to ‖Ā‖_F, it is given in place of the estimate, which takes (2/3) M³ flops.
+    `good_enough`, relative to ‖Ā‖_F, it is given in place of the estimate, which takes (2/3) M³ flops of so many threads.
     """
     r_norm, f_norm, At_r = residual
     if r_norm == 0:
@@ -60,11 +60,11 @@ def certificate_of(coefficients, residual, factor, good_enough=0.0):
     if factor.rank == len(w) and (w_norm := np.linalg.norm(w)):
         change = np.linalg.norm(factor.basis_transposed(g)) / w_norm
     if change > good_enough * A_norm:
-        change = smallest_backward_change(w, r_norm, g, factor.scaled)
+        change = smallest_backward_change(w, r_norm, g, factor.scaled, threads)
     return Certificate(r_norm / f_norm, float(np.linalg.norm(g) / (A_norm * r_norm)), float(change / A_norm))
 
 
-def smallest_backward_change(w, r_norm, g, R):
+def smallest_backward_change(w, r_norm, g, R, threads=1):
     """Estimate min ‖E‖_F such that w̄ is an exact least-squares solution with Ā + E in place of Ā, within a small factor.
 
     ‖(R̄ᵀR̄ + η² I)^(-1/2) g‖ / ‖w̄‖ with η = ‖r‖/‖w̄‖ and g = Āᵀr (Karlson & Waldén, BIT 37, 1997; Grcar, Saunders, Su, Estimates of
@@ -73,5 +73,5 @@ def smallest_backward_change(w, r_norm, g, R):
     w_norm = np.linalg.norm(w)
     if w_norm == 0:
         return np.linalg.norm(g) / r_norm
-    root = combine(R.copy(order="F"), np.asfortranarray(np.diag(np.full(len(w), r_norm / w_norm))))
+    root = combine(R.copy(order="F"), np.asfortranarray(np.diag(np.full(len(w), r_norm / w_norm))), threads)
     return np.linalg.norm(solve_triangular(root, g, trans="T", check_finite=False)) / w_norm

@@ -11,6 +11,8 @@ already, and H[:, d] has the norm ρ_d. The triangle of [A | f] is the merge of 
     2 K (M + D)² + (2/3) (D - 1) M³ flops in place of 2 K D M².
 """
 
+from functools import partial
+
 import numpy as np
 
 from hnn_hpc.parallel.layout import RowLayout
@@ -40,4 +42,6 @@ def khatri_rao_triangle(operator, plan, communicator, on_leaf=None, checkpoint=N
         group[M, M] = np.linalg.norm(H[:, d])
         return group
 
-    return tree_reduce(communicator, RowLayout(D, D), triangle_of_coordinate, combine, plan.threads), householder_rows
+    with_all_threads = partial(combine, threads=plan.threads)
+    reduced = tree_reduce(communicator, RowLayout(D, D), triangle_of_coordinate, combine, plan.threads, combine_alone=with_all_threads)
+    return reduced, householder_rows

@@ -6,14 +6,16 @@ lock, and copy. Every matrix here is float64 and column-major; a block of column
 
 import ctypes
 import re
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import pairwise
 
 import numpy as np
 from scipy.linalg import cython_blas, cython_lapack
 
-# The width of the panels of columns: the fastest of 16 ... 192 for panels factored recursively (dgeqrt) and by BLAS-2 (dtpqrt), where
-# triangles want narrower ones than full rows.
+# The width of the panels of columns, the fastest of 16 ... 192, and of what is factored by BLAS-2 in a panel of two triangles.
 PANEL = 96
-TRIANGLE_PANEL = 48
+INNER_PANEL = 32
 
 
 def _routine(library, name, arguments):
@@ -60,6 +62,7 @@ def _leading_dimension(array):
 _dgeqrt = _routine(cython_lapack, "dgeqrt", "iiididid" + "x")
 _dgemqrt = _routine(cython_lapack, "dgemqrt", "cciiiidididid" + "x")
 _dtpqrt = _routine(cython_lapack, "dtpqrt", "iiiidididid" + "x")
+_dtpmqrt = _routine(cython_lapack, "dtpmqrt", "cciiiiididididid" + "x")
 _dpotrf = _routine(cython_lapack, "dpotrf", "cidi" + "x")
 _dgebrd = _routine(cython_lapack, "dgebrd", "iididddddi" + "x")
 _dormbr = _routine(cython_lapack, "dormbr", "ccciiididdidi" + "x")
@@ -90,24 +93,55 @@ def apply_reflectors(vectors, factors, matrix):
     _dgemqrt("L", "T", rows, columns, reflectors, panel, vectors, leading[0], factors, leading[1], matrix, leading[2], work)
 
 
-def merge_triangles_in_place(upper, lower):
-    """Overwrite `upper` by the R of the QR of [upper; lower], both (n, n) upper triangles; `lower` is destroyed (dtpqrt).
-
-    (2/3) n³ flops: the zeros below both diagonals are never touched.
-    """
-    _merge_in_place(upper, lower, len(lower), TRIANGLE_PANEL)
-
-
 def merge_rows_in_place(upper, rows):
     """Overwrite an (n, n) upper triangle by the R of the QR of [upper; rows], `rows` (B, n), which is destroyed: 2 B n² flops (dtpqrt)."""
-    _merge_in_place(upper, rows, 0, PANEL)
-
-
-def _merge_in_place(upper, lower, trapezoid, panel):
-    rows, order = lower.shape
-    panel = min(panel, order)
+    count, order = rows.shape
+    panel = min(PANEL, order)
     factors, work = np.empty((panel, order), order="F"), np.empty((panel, order), order="F")
-    _dtpqrt(rows, order, trapezoid, panel, upper, order, lower, _leading_dimension(lower), factors, panel, work)
+    _dtpqrt(count, order, 0, panel, upper, order, rows, _leading_dimension(rows), factors, panel, work)
+
+
+def merge_triangles_in_place(upper, lower, threads=1):
+    """Overwrite `upper` by the R of the QR of [upper; lower], both (n, n) upper triangles; `lower` is destroyed.
+
+    (2/3) n³ flops: the zeros below both diagonals are never touched. By panels of columns (dtpqrt), whose reflections the threads apply to
+    the panels behind (dtpmqrt), the next of which is factored meanwhile; the same to the last bit for any number of threads.
+    """
+    order = len(upper)
+    panels = [slice(start, min(start + PANEL, order)) for start in range(0, order, PANEL)]
+
+    def factor(panel):
+        width = panel.stop - panel.start
+        inner = min(INNER_PANEL, width)
+        factors, work = np.empty((inner, width), order="F"), np.empty((inner, width), order="F")
+        _dtpqrt(panel.stop, width, width, inner, upper[panel, panel], order, lower[: panel.stop, panel], order, factors, inner, work)
+        return factors
+
+    def apply(panel, factors, behind):
+        (inner, width), rows, columns = factors.shape, panel.stop, behind.stop - behind.start
+        vectors, work = lower[:rows, panel], np.empty((inner, columns), order="F")
+        sizes, ours = (rows, columns, width, width, inner), (upper[panel, behind], order, lower[:rows, behind], order)
+        _dtpmqrt("L", "T", *sizes, vectors, order, factors, inner, *ours, work)
+
+    factors = factor(panels[0])
+    with _mapping_on(threads) as each:
+        for panel, following in pairwise(panels):
+
+            def step(behind, panel=panel, following=following, factors=factors):
+                apply(panel, factors, behind)
+                return factor(behind) if behind is following else None
+
+            factors, *_ = each(step, panels[panels.index(following) :])
+
+
+@contextmanager
+def _mapping_on(threads):
+    """Yield a `map` whose calls share so many threads."""
+    if threads == 1:
+        yield map
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        yield pool.map
 
 
 def divide_by_triangle(rows, triangle):
@@ -115,13 +149,17 @@ def divide_by_triangle(rows, triangle):
     _dtrsm("R", "U", "N", "N", *rows.shape, 1.0, triangle, _leading_dimension(triangle), rows, _leading_dimension(rows))
 
 
-def multiply_triangles(left, right):
+def multiply_triangles(left, right, threads=1):
     """Overwrite the upper triangle `right` (n, n) by left right, `left` an upper triangle too: n³/3 flops (dtrmm, by blocks of columns)."""
     order = len(left)
-    for start in range(0, order, PANEL):
+
+    def multiply(start):
         stop = min(start + PANEL, order)
         block = right[:, start:stop]
         _dtrmm("L", "U", "N", "N", stop, stop - start, 1.0, left, _leading_dimension(left), block, _leading_dimension(block))
+
+    with _mapping_on(threads) as each:
+        list(each(multiply, range(0, order, PANEL)))
 
 
 def add_product(result, left, right):

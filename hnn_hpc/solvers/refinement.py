@@ -42,11 +42,12 @@ class Candidate(NamedTuple):
         return self.certificate.backward_error < other.certificate.backward_error
 
 
-def candidate_of(coefficients, residual, factor, penalty, allowed):
-    """Return the `Candidate` of w (M,), from its `Residual`; penalty (M,) or None as for `ridge.penalized`; allowed: backward error."""
+def candidate_of(coefficients, residual, factor, penalty, good_enough, threads):
+    """Return the `Candidate` of w (M,), from its `Residual`; penalty (M,) or None: see `ridge.penalized`; others: `certificate_of`."""
     whole = penalized(residual, coefficients, penalty)
     reach = factor.basis_transposed(whole.At_r / factor.column_norms)
-    return Candidate(coefficients, residual, certificate_of(coefficients, whole, factor, allowed), whole.r_norm, reach)
+    certificate = certificate_of(coefficients, whole, factor, good_enough, threads)
+    return Candidate(coefficients, residual, certificate, whole.r_norm, reach)
 
 
 def refine(operator, factor, coefficients, plan, communicator, penalty=None, allowed=0.0, progress=None, on_answer=None):
@@ -68,12 +69,17 @@ def refine(operator, factor, coefficients, plan, communicator, penalty=None, all
         goes_on = None
         with communicator.together():
             if communicator.is_root:
-                candidate = candidate_of(coefficients, residual, factor, penalty, allowed)
-                goal = REACHABLE_BY_STEPS if plan.step and factor.rank == len(coefficients) else REACHABLE
+                with_steps = plan.step and factor.rank == len(coefficients)
+                # An answer that steps start from is seldom the last: a bound will do, unless it is.
+                good_enough = np.inf if with_steps and best is None else allowed
+                candidate = candidate_of(coefficients, residual, factor, penalty, good_enough, plan.threads)
+                goal = REACHABLE_BY_STEPS if with_steps else REACHABLE
                 is_better = best is None or candidate.is_better_than(best)
                 best = candidate if is_better else best
                 to_gain = best.reachable > goal or best.certificate.backward_error > allowed
                 goes_on = is_better and to_gain and passes <= MOST_CORRECTIONS
+                if not goes_on and best.certificate.backward_error > allowed:
+                    best = candidate_of(best.coefficients, best.residual, factor, penalty, allowed, plan.threads)
         if not communicator.broadcast(goes_on):
             return best, passes, iterations
         step, taken = best and best.reach, 0  # best is None but on rank 0

@@ -63,10 +63,10 @@ class RidgePath:
         return float(10 ** minimize_scalar(lambda log: self.gcv(10**log), bounds=bounds, method="bounded", options={"xatol": 1e-3}).x)
 
 
-def with_ridge(triangle, ridge):
+def with_ridge(triangle, ridge, threads=1):
     """Return the triangle of [A f; diag(penalty) 0] from that of [A | f], and penalty (M,) = λ ‖A_m‖: (2/3) M³ flops."""
     penalty = ridge * np.linalg.norm(triangle[:-1, :-1], axis=0)
-    return combine(triangle.copy(order="F"), np.asfortranarray(np.diag([*penalty, 0.0]))), penalty
+    return combine(triangle.copy(order="F"), np.asfortranarray(np.diag([*penalty, 0.0])), threads), penalty
 
 
 def penalized(residual, coefficients, penalty):

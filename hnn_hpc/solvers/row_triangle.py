@@ -16,6 +16,8 @@ few samples see, outliers), some ‖Y_i‖ is large. Such a piece is left out of
 learns its directions, and the rest is tried again, until nothing is left.
 """
 
+from functools import partial
+
 import numpy as np
 
 from hnn_hpc.parallel.checkpoint import BESIDE_NODES, NoCheckpoint
@@ -99,15 +101,16 @@ class _Reduction:
         """Merge the first rows of some pieces into R, by the fixed tree."""
 
         def leaf(block):
-            rows = np.empty((0, self._plan.columns), order="F")
-            for piece in blocks[block]:
-                rows = stack_rows(rows, self._read(*piece, self._divided(piece)[0]))
-            return rows
+            parts = [(*piece, self._divided(piece)[0]) for piece in blocks[block]]
+            count = self._plan.rows_per_sample * sum(len(places) for _, _, places in parts)
+            return stack_rows(np.empty((0, self._plan.columns), order="F"), (self._read(*part) for part in parts), count)
 
-        rows = tree_reduce(self._communicator, self._plan.layout, leaf, stack, self._plan.threads, on_leaf)
+        threads = self._plan.threads
+        alone = partial(stack, threads=threads)
+        rows = tree_reduce(self._communicator, self._plan.layout, leaf, stack, threads, on_leaf, combine_alone=alone)
         if self._communicator.is_root:
             rows = rows if len(rows) == self._plan.columns else triangle_of(rows)
-            self.R = rows if self.R is None else stack(self.R, rows)
+            self.R = rows if self.R is None else stack(self.R, rows, threads)
         if self.look:
             samples = sum(len(self._divided(piece)[0]) for pieces in blocks for piece in pieces)
             self.householder_rows += self._plan.rows_per_sample * samples
@@ -170,4 +173,4 @@ class _Reduction:
         np.fill_diagonal(gram, 1 + gram.diagonal())
         positive = cholesky_in_place(gram)
         assert positive, "the identity plus a Gram matrix of columns of bounded norm is positive definite"
-        multiply_triangles(gram, self.R)
+        multiply_triangles(gram, self.R, self._plan.threads)

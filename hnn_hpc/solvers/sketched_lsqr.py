@@ -11,11 +11,13 @@ from hnn_hpc.parallel.layout import RowLayout
 from hnn_hpc.progress import stage
 from hnn_hpc.solvers.khatri_rao_qr import khatri_rao_triangle
 from hnn_hpc.solvers.lsqr import lsqr_correction
+from hnn_hpc.solvers.row_triangle import first_share
 from hnn_hpc.solvers.sketch import sketch_samples, sketched
 
 # ‖Bᵀr‖ / ‖r‖ to iterate to. The square of the first is far below round-off of ‖r‖; near rank deficiency the directions kept last are
 # made of round-off themselves, and LSQR gets no further than the second.
 REACHABLE, REACHABLE_TRUNCATED = 1e-6, 1e-2
+NEAR = 1e-3  # the same where there have been iterations
 MOST_ITERATIONS = 25  # in one go; more are made from the true residual
 AIM = 0.1  # of the backward error allowed
 
@@ -30,7 +32,8 @@ def sketched_triangle(operator, plan, communicator, on_leaf=None, checkpoint=Non
         return khatri_rao_triangle(operator, plan, communicator, on_leaf, checkpoint)
 
     # Two blocks as soon as each has as many rows as columns: two threads then take little more than half the time of one.
-    sketch_plan = replace(plan, layout=RowLayout(s, 2 if s >= 2 * plan.columns else 1))
+    blocks = RowLayout(s, 2 if s >= 2 * plan.columns else 1)
+    sketch_plan = replace(plan, layout=blocks, first_share=first_share(s, plan.columns))
     sketch = sketched(operator, plan.layout, sketch_plan.layout, communicator, plan.threads, on_leaf=checkpoint.heeding(on_leaf))
     return khatri_rao_triangle(sketch, sketch_plan, communicator)
 
@@ -43,10 +46,10 @@ def lsqr_step(operator, factor, candidate, allowed, plan, communicator, progress
     start = target = None
     if communicator.is_root:
         start = candidate.coefficients
-        target = REACHABLE if factor.rank == len(start) else REACHABLE_TRUNCATED
-        error = candidate.certificate.backward_error
-        if error > allowed:  # which is in proportion to the reachable part
-            target = min(target, AIM * allowed / error * candidate.reachable)
+        truncated, error = factor.rank < len(start), candidate.certificate.backward_error
+        target = REACHABLE_TRUNCATED if truncated else REACHABLE
+        if error > allowed and (truncated or candidate.reachable < NEAR):  # otherwise it may be a mere bound
+            target = min(target, AIM * allowed / error * candidate.reachable)  # which it is in proportion to
     start, target = communicator.broadcast((start, target))
     with stage(progress, "iterate", MOST_ITERATIONS) as on_iteration:
         y, iterations, _ = lsqr_correction(

@@ -157,7 +157,7 @@ def _answer(operator, plan, communicator, triangle, rcond, ridge, covariance, al
     system = None
     with stage(progress, "solve", 1) as done, communicator.together():
         if communicator.is_root:
-            system = _System(triangle, rows, rcond, ridge)
+            system = _System(triangle, rows, rcond, ridge, plan.threads)
             if plan.step and (found := state.first_answer()) is not None:
                 system.coefficients = found
         done()
@@ -176,11 +176,11 @@ def _answer(operator, plan, communicator, triangle, rcond, ridge, covariance, al
 class _System:
     """The small problem that the rows are reduced to, on rank 0: its factor, with the rows of the ridge, and its solution."""
 
-    def __init__(self, triangle, rows, rcond, ridge):
+    def __init__(self, triangle, rows, rcond, ridge, threads):
         self.R, self.penalty = triangle[:-1, :-1], None
         self.ridge = RidgePath(triangle, rows).best_ridge() if ridge == GCV else float(ridge)
         if self.ridge:
-            triangle, self.penalty = with_ridge(triangle, self.ridge)
+            triangle, self.penalty = with_ridge(triangle, self.ridge, threads)
         self.factor = factor_of(triangle[:-1, :-1], rcond)
         self.coefficients = self.factor.basis(self.factor.project(triangle[:-1, -1])) / self.factor.column_norms
         self._R_ridge = triangle[:-1, :-1]

@@ -29,32 +29,38 @@ def triangle_of(block):
     return triangle
 
 
-def combine(upper, lower):
-    """Return the triangle of [upper; lower]; both are destroyed. A pure function of the two: the merge of every tree."""
-    merge_triangles_in_place(upper, lower)
+def combine(upper, lower, threads=1):
+    """Return the triangle of [upper; lower]; both are destroyed. The merge of every tree: a pure function, whatever the threads."""
+    merge_triangles_in_place(upper, lower, threads)
     return upper
 
 
-def stack(upper, lower):
-    """Return the triangle of [upper; lower], or the rows of both while these are fewer than columns; so are `upper` and `lower` themselves.
+def stack(upper, lower, threads=1):
+    """Return the triangle of [upper; lower], or their rows while these are fewer than columns; so are `upper` and `lower` themselves.
 
     All are (rows, n), column-major: with n rows a triangle, with fewer any. Both are destroyed. As `combine`, the merge of a tree.
     """
     if len(lower) < lower.shape[1]:
-        return stack_rows(upper, lower)
+        return stack_rows(upper, [lower], len(lower))
     if len(upper) < upper.shape[1]:
-        return stack_rows(lower, upper)
-    return combine(upper, lower)
+        return stack_rows(lower, [upper], len(upper))
+    return combine(upper, lower, threads)
 
 
-def stack_rows(upper, rows):
-    """Return what `stack` does for any number of rows (B, n), destroyed, below `upper`, which is as there."""
-    columns = rows.shape[1]
-    missing = columns - len(upper)
-    if missing > len(rows):
-        return np.asfortranarray(np.concatenate([upper, rows]))
-    if missing:
-        upper, rows = triangle_of(np.asfortranarray(np.concatenate([upper, rows[:missing]]))), rows[missing:]
-    if len(rows):
-        merge_rows_in_place(upper, rows)
-    return upper
+def stack_rows(upper, pieces, count):
+    """Return what `stack` does for `count` rows in all below `upper`, any number in pieces (B, n), which are destroyed."""
+    filled, columns = upper.shape
+    if filled < columns:
+        pile = np.empty((min(filled + count, columns), columns), order="F")
+        pile[:filled] = upper
+    else:
+        pile = upper
+    for rows in pieces:
+        missing = min(len(pile) - filled, len(rows))
+        pile[filled : filled + missing] = rows[:missing]
+        filled += missing
+        if missing and filled == columns:
+            pile = triangle_of(pile)
+        if missing < len(rows):
+            merge_rows_in_place(pile, rows[missing:])
+    return pile

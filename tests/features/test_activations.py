@@ -65,3 +65,10 @@ def test_tanh_has_the_published_constants():
 
 def test_keys_are_the_names():
     assert all(key == activation.name for key, activation in ACTIVATIONS.items())
+
+
+def test_slopes_of_tanh_keep_their_digits_to_the_smallest():
+    z = np.concatenate([np.linspace(-3, 3, 1001), np.linspace(-350, 350, 1001)])
+    e = np.exp(-2 * np.abs(z).astype(np.longdouble))
+    np.testing.assert_allclose(ACTIVATIONS["tanh"].derivative(z), (4 * e / (1 + e) ** 2).astype(float), rtol=ROUNDING)
+    np.testing.assert_array_equal(ACTIVATIONS["tanh"].derivative([0.0, np.inf, -np.inf]), [1, 0, 0])

@@ -102,9 +102,9 @@ def peak_memory(function):
 
 @every_activation
 def test_memory_stays_bounded(activation):
-    """A block of 1000 points and 500 features is 4 MB; no product of those two sizes may be allocated."""
+    """A block of 3000 points and 500 features is 12 MB; no product of those two sizes may be allocated."""
     features = make_feature_map(500, 4, activation.name)
-    x, c, out = random_points(1000, 4), np.ones(500), np.empty((500, 1000))
+    x, c, out = random_points(3000, 4), np.ones(500), np.empty((500, 3000))
     bound = x.nbytes + 3 * 8 * CACHED_VALUES
     assert bound < out.nbytes / 4
     for work in (

@@ -75,7 +75,7 @@ class Counted:
         self._count(monkeypatch, "hnn_hpc.solvers.row_triangle.divide_by_triangle", "cholesky_qr", lambda rows, R: rows.size * len(R))
         self._count(monkeypatch, "hnn_hpc.solvers.row_triangle.add_packed_gram", "cholesky_qr", lambda _, Y: Y.size * Y.shape[1])
         self._count(monkeypatch, "hnn_hpc.solvers.row_triangle.cholesky_in_place", "householder", lambda G: len(G) ** 3 / 3)
-        self._count(monkeypatch, "hnn_hpc.solvers.row_triangle.multiply_triangles", "householder", lambda G, R: len(R) ** 3 / 3)
+        self._count(monkeypatch, "hnn_hpc.solvers.row_triangle.multiply_triangles", "householder", lambda G, R, _: len(R) ** 3 / 3)
         self._count(monkeypatch, "hnn_hpc.solvers.hadamard_gram.add_packed_gram", "gram", lambda _, X: X.size * X.shape[1])
         self._count(monkeypatch, "hnn_hpc.solvers.row_triangle.add_in_place", "sums", lambda *_: 1)
 

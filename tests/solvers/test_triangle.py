@@ -47,19 +47,24 @@ def test_merging_with_zeros_changes_nothing_but_signs(rng):
         assert_triangle_of(combine(first.copy(order="F"), second.copy(order="F")), A)
 
 
-def test_a_merge_is_a_pure_function(rng):
-    R = [triangle_of(block(rng, 50, 40)) for _ in range(2)]
-    merged = [combine(*(triangle.copy(order="F") for triangle in R)) for _ in range(2)]
-    np.testing.assert_array_equal(*merged)
+@pytest.mark.parametrize("columns", [40, 96, 97, 400])
+def test_a_merge_is_a_pure_function_whatever_the_threads(rng, columns):
+    R = [triangle_of(block(rng, columns + 50, columns)) for _ in range(2)]
+    merged = [combine(*(triangle.copy(order="F") for triangle in R), threads) for threads in (1, 1, 2, 3)]
+    assert_triangle_of(merged[0], np.vstack(R))
+    for again in merged[1:]:
+        np.testing.assert_array_equal(merged[0], again)
 
 
 @pytest.mark.parametrize("counts", [(3, 4, 2), (0, 0, 5), (4, 6, 9), (9, 1, 3), (10, 0, 10), (25, 30, 1), (5, 5, 40)], ids=str)
 def test_rows_pile_up_until_they_make_a_triangle(rng, counts):
     blocks, upper = [block(rng, rows, 10) for rows in counts], np.empty((0, 10), order="F")
     for rows in blocks:
-        upper = stack_rows(upper, rows.copy(order="F"))
+        upper = stack_rows(upper, [rows.copy(order="F")], len(rows))
     assert_piled(upper, np.vstack(blocks))
-    nodes = [stack_rows(np.empty((0, 10), order="F"), rows.copy(order="F")) for rows in blocks]
+    at_once = stack_rows(np.empty((0, 10), order="F"), (rows.copy(order="F") for rows in blocks), sum(counts))
+    assert_piled(at_once, np.vstack(blocks))
+    nodes = [stack_rows(np.empty((0, 10), order="F"), [rows.copy(order="F")], len(rows)) for rows in blocks]
     assert_piled(stack(stack(nodes[0], nodes[1]), nodes[2]), np.vstack(blocks))
 
 
