@@ -54,15 +54,15 @@ class Rates:
         return sum(amount / getattr(self, kind) * (1 + HALF_SPEED.get(kind, 0) / order) for kind, amount in work.items())
 
 
-# Between the two machines that this was written on, whose cores reach 44 (AVX2) and 71 GF/s (AVX-512) in a product of matrices and need 6
-# and 4 ns for the derivative of a tanh. Kernels of LAPACK stand to the product as they were measured. The network is a slow one.
+# Between the machines that this was written on, whose cores reach 40 to 70 GF/s in a product of matrices and need 4 ns (AVX2) or 1.5 ns
+# (AVX-512) for the derivative of a tanh. Kernels of LAPACK stand to the product as they were measured. The network is a slow one.
 NOMINAL = Rates(
     multiply=55e9,
     cholesky_qr=50e9,
     gram=55e9,
     householder=45e9,
     merge=35e9,
-    activations=2e8,
+    activations=4e8,
     memory=12e9,
     samples=3e8,
     network=1e9,

@@ -1,9 +1,9 @@
 """The triangle of the rows of all samples: Cholesky QR preconditioned by some of the rows, Householder QR where that is not safe.
 
-Some of the samples of each piece, evenly spread, twice as many rows as columns in all, give a first R by Householder QR. The rest of a
-piece, X, then costs BLAS-3 alone, and the pieces need not wait for each other, for what they give is added up:
+Some of the samples, evenly spread, twice as many rows as columns in all, give a first R by Householder QR. The others, X, then cost BLAS-3
+alone, and pieces of them need not wait for each other, for what they give is added up:
 
-    Y = X R⁻¹,   G = I + Σ YᵀY,   R := chol(G) R        (2 B n² flops for B rows of n columns)
+    Y = X R⁻¹,   G = I + YᵀY,   R := chol(G) R        (2 B n² flops for B rows of n columns)
 
 R takes out the condition of X before the squaring, so nothing of it is lost: G has a condition of about 30, whatever that of X and however
 many rows there are, if the first rows stand for the rest (the preconditioned Cholesky QR of Yamamoto et al., ETNA 44, 2015, with the rows
@@ -11,9 +11,9 @@ themselves as the sketch). Where R is singular to working precision its diagonal
 errors, and above 0 for a column of zeros.
 
 Row by row (Y + δY) R = X + δX with |δX| <= n u |Y| |R|, and the Cholesky factor of G costs up to the square root of its condition times
-the error of Householder QR: both are small while the columns of Y are. Where a piece goes where none of the first rows went (features that
-few samples see, outliers), some ‖Y_i‖ is large. Such a piece is left out of G. Half of it then goes into R by Householder QR, which so
-learns its directions, and the rest is tried again, until nothing is left.
+the error of Householder QR: both are small while the rows of Y are, which have a norm of about 1. A row that goes where none of the first
+went (a sample at the edge of the box or far out, a feature that few samples see) is a large row of Y. It is left out of G and goes into R
+by Householder QR in the end.
 """
 
 from functools import partial
@@ -21,7 +21,7 @@ from functools import partial
 import numpy as np
 
 from hnn_hpc.parallel.checkpoint import BESIDE_NODES, NoCheckpoint
-from hnn_hpc.parallel.tree import add_in_place, tree_reduce
+from hnn_hpc.parallel.tree import tree_reduce
 from hnn_hpc.solvers.lapack import cholesky_in_place, divide_by_triangle, multiply_triangles
 from hnn_hpc.solvers.packed_gram import add_packed_gram, packed_size, unpacked
 from hnn_hpc.solvers.triangle import stack, stack_rows, triangle_of
@@ -30,7 +30,7 @@ FIRST_ROWS = 2.02  # in columns: the R of fewer rows is a poor guess for that of
 SHORT_RUN = 4  # in columns: fewer rows are left to Householder QR, for renewing R would cost more than Cholesky QR gains
 SMALLEST_DIAGONAL = 4e-16
 ZERO_DIAGONAL = 1e-300  # of a column of zeros meanwhile
-LARGEST_COLUMN = 100.0  # ‖Y_i‖ of a piece
+FARTHEST = 10.0  # the norm of a row of Y that is not large
 
 
 def first_share(rows, columns):
@@ -41,9 +41,8 @@ def first_share(rows, columns):
 def reduce_rows(read, plan, communicator, on_leaf=None, checkpoint=None):
     """Return (the triangle of the rows of all samples, (n, n) column-major, on rank 0, None on the others; householder_rows). Collective.
 
-    householder_rows: how many rows, besides the first, Householder QR took because Cholesky QR was not safe for them. One pass over the
-    samples, and further looks at the pieces that are not safe. Bitwise independent of ranks and threads. Memory of a rank: R, and for each
-    thread a piece and log2(blocks) packed Gram matrices.
+    householder_rows: how many rows, besides the first, Householder QR took because Cholesky QR was not safe for them. Two looks at the
+    samples. Bitwise independent of ranks and threads. Memory of a rank: R, and a piece and log2(blocks) packed Gram matrices a thread.
 
     Parameters: read(start, stop, places) -> (rows, n) float64, column-major and ours to overwrite: the rows of the samples start + places,
     places being an array of integers; plan (Plan): blocks, their pieces, threads, first_share, rows_per_sample; on_leaf(): called after
@@ -51,45 +50,44 @@ def reduce_rows(read, plan, communicator, on_leaf=None, checkpoint=None):
     """
     checkpoint = checkpoint or NoCheckpoint()
     reduction = _Reduction(read, plan, communicator)
-    pieces = [plan.pieces(block) for block in range(plan.layout.blocks)]
     if plan.first_share == 1:
-        reduction.add_by_householder(pieces, checkpoint.heeding(on_leaf))
+        reduction.add_by_householder(reduction.first, checkpoint.heeding(on_leaf))
         return reduction.finished(), 0
     if BESIDE_NODES in checkpoint.names:
         reduction.load(checkpoint)
     else:
-        reduction.add_by_householder(pieces, checkpoint.heeding())
+        reduction.add_by_householder(reduction.first, checkpoint.heeding())
         checkpoint.begin_nodes(reduction.R)
-    pieces = reduction.add_by_cholesky(pieces, on_leaf, checkpoint)
-    while any(pieces):
-        reduction.look += 1
-        reduction.add_by_householder(pieces, checkpoint.heeding())
-        pieces = reduction.add_by_cholesky(pieces, checkpoint.heeding())
-    return reduction.finished(), reduction.householder_rows
+    far = reduction.add_by_cholesky(reduction.rest, on_leaf, checkpoint)
+    if len(far):
+        reduction.add_by_householder(partial(_places_of, far), checkpoint.heeding())
+    return reduction.finished(), plan.rows_per_sample * len(far)
 
 
-def divided(start, stop, share, look):
-    """Return (first, rest), places in a piece of samples: those for Householder QR at a look at it, from look 0 on, and what is left.
+def is_first(start, stop, share):
+    """Return for each of the samples [start, stop) whether it is one of the first: `share` of all, evenly spread, wherever a run begins."""
+    return np.diff(np.floor(np.arange(start, stop + 1) * share)) > 0
 
-    `share` of all samples come first, evenly spread, and at each further look half of what was left by the one before.
-    """
-    is_first = np.diff(np.floor(np.arange(start, stop + 1) * share)) > 0
-    first, rest = np.flatnonzero(is_first), np.flatnonzero(~is_first)
-    for _ in range(look):
-        first, rest = rest[::2], rest[1::2]
-    return first, rest
+
+def _places_of(samples, start, stop):
+    """Return the places in [start, stop) of those of `samples`, sorted, that are there."""
+    return samples[np.searchsorted(samples, start) : np.searchsorted(samples, stop)] - start
 
 
 class _Reduction:
-    """R (n, n) of the rows added so far, on rank 0; takes lists of the pieces of each block, (start, stop). All methods are collective.
-
-    look            at the pieces, see `divided`
-    householder_rows
-    """
+    """R (n, n) of the rows added so far, on rank 0. All methods but `first` and `rest` are collective."""
 
     def __init__(self, read, plan, communicator):
         self._read, self._plan, self._communicator = read, plan, communicator
-        self.R, self.look, self.householder_rows = None, 0, 0
+        self.R = None
+
+    def first(self, start, stop):
+        """Return the places of the first samples in a piece."""
+        return np.flatnonzero(is_first(start, stop, self._plan.first_share))
+
+    def rest(self, start, stop):
+        """Return the places of the others."""
+        return np.flatnonzero(~is_first(start, stop, self._plan.first_share))
 
     def load(self, checkpoint):
         """Begin with the R that a checkpoint holds."""
@@ -97,11 +95,11 @@ class _Reduction:
             if self._communicator.is_root:
                 self.R, _ = checkpoint.load(BESIDE_NODES)
 
-    def add_by_householder(self, blocks, on_leaf):
-        """Merge the first rows of some pieces into R, by the fixed tree."""
+    def add_by_householder(self, places_in, on_leaf):
+        """Merge the rows of those samples into R that are at places_in(start, stop) of each piece, by the fixed tree."""
 
         def leaf(block):
-            parts = [(*piece, self._divided(piece)[0]) for piece in blocks[block]]
+            parts = [(*piece, places) for piece in self._plan.pieces(block) if len(places := places_in(*piece))]
             count = self._plan.rows_per_sample * sum(len(places) for _, _, places in parts)
             return stack_rows(np.empty((0, self._plan.columns), order="F"), (self._read(*part) for part in parts), count)
 
@@ -109,49 +107,44 @@ class _Reduction:
         alone = partial(stack, threads=threads)
         rows = tree_reduce(self._communicator, self._plan.layout, leaf, stack, threads, on_leaf, combine_alone=alone)
         if self._communicator.is_root:
-            rows = rows if len(rows) == self._plan.columns else triangle_of(rows)
-            self.R = rows if self.R is None else stack(self.R, rows, threads)
-        if self.look:
-            samples = sum(len(self._divided(piece)[0]) for pieces in blocks for piece in pieces)
-            self.householder_rows += self._plan.rows_per_sample * samples
+            rows = rows if self.R is None else stack(self.R, rows, threads)
+            self.R = rows if len(rows) == self._plan.columns else triangle_of(rows)
 
-    def add_by_cholesky(self, blocks, on_leaf, checkpoint=None):
-        """Add what is left of some pieces to R; return those, on every rank, for which that is not safe and that remain to be added."""
-        n, root = self._plan.columns, self._communicator.is_root
+    def add_by_cholesky(self, places_in, on_leaf, checkpoint):
+        """Add the rows of the samples at places_in(start, stop) of each piece to R, but for the far ones; return these, on every rank."""
+        n, size, root = self._plan.columns, packed_size(self._plan.columns), self._communicator.is_root
         R = self._communicator.broadcast_array(self._regular() if root else None, (n, n))
-        size, numbers = packed_size(n), np.cumsum([0, *map(len, blocks)])  # of a Gram matrix; of the pieces
 
         def leaf(block):
-            """Return G - I, packed, and for each piece of all blocks whether it is unsafe: one array that can be added up."""
-            value = np.zeros(size + numbers[-1])
-            for number, piece in enumerate(blocks[block], numbers[block]):
-                value[size + number] = not self._add_if_safe(piece, R, value[:size])
-            return value
+            """Return G - I, packed, and the numbers of the far samples behind it."""
+            gram, far = np.zeros(size), []
+            for start, stop in self._plan.pieces(block):
+                places = places_in(start, stop)
+                far.append(start + places[self._add_gram(self._read(start, stop, places), R, gram)])
+            return np.concatenate([gram, *far]) if any(map(len, far)) else gram
 
-        value = tree_reduce(self._communicator, self._plan.layout, leaf, add_in_place, self._plan.threads, on_leaf, checkpoint)
-        unsafe = None
+        def combine(left, right):
+            left[:size] += right[:size]
+            return np.concatenate([left, right[size:]]) if len(right) > size else left
+
+        value = tree_reduce(self._communicator, self._plan.layout, leaf, combine, self._plan.threads, on_leaf, checkpoint)
+        far = None
         with self._communicator.together():
             if root:
+                far = value[size:].astype(int)
                 self._renew(unpacked(value[:size], n))
-                unsafe = value[size:].astype(bool)
-        unsafe = iter(self._communicator.broadcast(unsafe))
-        return [[piece for piece in pieces if next(unsafe)] for pieces in blocks]
+        return self._communicator.broadcast(far)
 
-    def _add_if_safe(self, piece, R, gram):
-        """Add YᵀY to a packed Gram matrix for what is left of a piece, X = Y R, where that is safe; return whether it is."""
-        places = self._divided(piece)[1]
-        if not len(places):
-            return True
-        Y = self._read(*piece, places)
-        divide_by_triangle(Y, R)
+    def _add_gram(self, X, R, gram):
+        """Add YᵀY to a packed Gram matrix for the rows X = Y R that are not far, X being destroyed; return which samples are far."""
+        divide_by_triangle(X, R)
         with np.errstate(over="ignore", invalid="ignore"):  # where R has a column of zeros and X has not, Y may overflow
-            is_safe = np.sqrt(np.einsum("bn,bn->n", Y, Y).max()) <= LARGEST_COLUMN
-        if is_safe:
-            add_packed_gram(gram, Y)
-        return is_safe
-
-    def _divided(self, piece):
-        return divided(*piece, self._plan.first_share, self.look)
+            squares = np.einsum("nb,nb->b", X.T, X.T)
+        is_far = ~(squares.reshape(-1, self._plan.rows_per_sample) <= FARTHEST**2).all(axis=1)
+        if is_far.any():
+            X[np.repeat(is_far, self._plan.rows_per_sample)] = 0
+        add_packed_gram(gram, X)
+        return is_far
 
     def finished(self):
         """Return the triangle, with the columns of zeros that there are."""
@@ -172,5 +165,5 @@ class _Reduction:
         """Put R := chol(I + gram) R; gram is destroyed."""
         np.fill_diagonal(gram, 1 + gram.diagonal())
         positive = cholesky_in_place(gram)
-        assert positive, "the identity plus a Gram matrix of columns of bounded norm is positive definite"
+        assert positive, "the identity plus a Gram matrix of rows of bounded norm is positive definite"
         multiply_triangles(gram, self.R, self._plan.threads)

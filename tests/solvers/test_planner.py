@@ -69,7 +69,7 @@ class Counted:
     """Counts flops and values by kind while a solve runs on one thread."""
 
     def __init__(self, monkeypatch):
-        self.counts = dict.fromkeys(("householder", "cholesky_qr", "gram", "sums"), 0)
+        self.counts = dict.fromkeys(("householder", "cholesky_qr", "gram"), 0)
         self._count(monkeypatch, "hnn_hpc.solvers.triangle.triangle_of", "householder", lambda rows: householder_flops(*rows.shape))
         self._count(monkeypatch, "hnn_hpc.solvers.triangle.merge_rows_in_place", "householder", lambda R, rows: 2 * rows.size * len(R))
         self._count(monkeypatch, "hnn_hpc.solvers.row_triangle.divide_by_triangle", "cholesky_qr", lambda rows, R: rows.size * len(R))
@@ -77,7 +77,6 @@ class Counted:
         self._count(monkeypatch, "hnn_hpc.solvers.row_triangle.cholesky_in_place", "householder", lambda G: len(G) ** 3 / 3)
         self._count(monkeypatch, "hnn_hpc.solvers.row_triangle.multiply_triangles", "householder", lambda G, R, _: len(R) ** 3 / 3)
         self._count(monkeypatch, "hnn_hpc.solvers.hadamard_gram.add_packed_gram", "gram", lambda _, X: X.size * X.shape[1])
-        self._count(monkeypatch, "hnn_hpc.solvers.row_triangle.add_in_place", "sums", lambda *_: 1)
 
     def _count(self, monkeypatch, name, kind, amount):
         module, _, attribute = name.rpartition(".")
@@ -100,8 +99,6 @@ def test_flops_of_a_factorization_are_those_counted(monkeypatch, rng, name, K, D
     said = factoring(the_plan)
     for kind in ("householder", "cholesky_qr", "gram"):
         assert said.get(kind, 0) == pytest.approx(counted.counts[kind], rel=LOWER_ORDER), kind
-    if name != "gram" and the_plan.first_share < 1:
-        assert counted.counts["sums"] == the_plan.layout.blocks - 1
     # Householder QR of short blocks costs up to a third less than the flops that a solution tells of.
     assert sum(said.get(kind, 0) for kind in ("householder", "cholesky_qr", "gram")) <= 1.2 * the_plan.factor_flops
 
@@ -130,7 +127,8 @@ def test_activations_and_samples_are_those_counted(monkeypatch, rng, name):
     assert passes == round(passes)
     factor, certify = factoring(the_plan), work(the_plan, "certify")
     assert sum(values) == factor["activations"] + passes / costs.PASSES * certify["activations"]
-    assert 16 * D * sum(samples) == factor["samples"] + passes / costs.PASSES * certify["samples"]
+    said = factor["samples"] + passes / costs.PASSES * certify["samples"]
+    assert 0.7 * said < 16 * D * sum(samples) <= said  # pieces with none of the first rows are not read for them
 
 
 @pytest.mark.parametrize("threads", [1, 2])
