@@ -9,6 +9,7 @@ from hnn_hpc.features import ACTIVATIONS, FeatureMap, Pool
 from hnn_hpc.operators import GradientOperator, keep_derivatives
 from hnn_hpc.options import FitOptions
 from hnn_hpc.peak_memory import available_memory_bytes, peak_memory_bytes, resident_memory_bytes
+from hnn_hpc.progress import stage
 from hnn_hpc.samples import ArraySamples, SampleSource
 from hnn_hpc.solvers import NOMINAL, Plan, calibrate, probe_samples, settled, solve
 from hnn_hpc.version import __version__
@@ -57,7 +58,8 @@ class OutputLayerSolver:
             kept = self.checkpoint.of_solve(prefix + plan.solver, self._problem(plan, layer), plan.layout.blocks, self.communicator)
         operator = GradientOperator(feature_map, self.source)
         if plan.keepable_bytes:
-            operator = keep_derivatives(operator, plan.layout, self.communicator, self._budget(plan), plan.threads)
+            with stage(self.progress, "keep", plan.blocks_of(self.communicator)) as on_leaf:
+                operator = keep_derivatives(operator, plan.layout, self.communicator, self._budget(plan), plan.threads, on_leaf)
         return solve(
             operator,
             plan,

@@ -2,6 +2,8 @@
 
 import resource
 import sys
+from contextlib import suppress
+from pathlib import Path
 
 
 def peak_memory_bytes():
@@ -18,8 +20,24 @@ def resident_memory_bytes():
 
 
 def available_memory_bytes():
-    """Return the memory of this node that new arrays may take, in bytes; 0 where the system does not tell."""
-    return _status("MemAvailable", "/proc/meminfo") or 0
+    """Return the memory that new arrays of this node may take, in bytes, within the limit of its container or job; 0 where nobody tells."""
+    return min([_status("MemAvailable", "/proc/meminfo") or 0, *_left_in_cgroups()])
+
+
+def _left_in_cgroups(root="/sys/fs/cgroup", own="/proc/self/cgroup"):
+    """Return what the control groups of this process leave of their limits, in bytes, those above it included (Linux, version 2)."""
+    with suppress(OSError, StopIteration):
+        name = next(line.strip()[3:] for line in Path(own).read_text().splitlines() if line.startswith("0::"))
+        group = Path(root, name.lstrip("/"))
+        return [left for path in (group, *group.parents) if path.is_relative_to(root) and (left := _left_in(path)) is not None]
+    return []
+
+
+def _left_in(group):
+    with suppress(OSError, ValueError):  # ValueError: the limit is "max"
+        limit, taken = (int((group / name).read_text()) for name in ("memory.max", "memory.current"))
+        return max(0, limit - taken)
+    return None
 
 
 def _status(name, file="/proc/self/status"):

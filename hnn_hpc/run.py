@@ -7,10 +7,10 @@ from hnn_hpc.errors import Interruption, NotCertifiedError, UserError
 from hnn_hpc.evaluation import check_finite, evaluate
 from hnn_hpc.job import FileData
 from hnn_hpc.json_text import json_text
+from hnn_hpc.parallel.checkpoint import TRIANGLE
 from hnn_hpc.parallel.petsc import options_in_petsc
 from hnn_hpc.peak_memory import peak_memory_bytes
 from hnn_hpc.samples import RowRange, SystemSamples
-from hnn_hpc.solvers.solution import TRIANGLE
 from hnn_hpc.storage import Checkpoint, SampleFile, check_writable, written_beside
 from hnn_hpc.training import fit_source, plan_for
 

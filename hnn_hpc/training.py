@@ -61,7 +61,7 @@ def fit(
     """Learn a Hamiltonian from phase-space samples and return the `Fit`, the same on every rank.
 
     With a communicator, each rank passes its own rows (any number of them, zero too; the global order is rank after rank) and the same
-    options; the fit is bitwise the one that a single rank makes from all rows.
+    options; the fit is the one that a single rank makes from all rows, bit for bit unless the solver is lsqr.
 
     Parameters
     points             (K, D) states x = (q, p), D = 2n

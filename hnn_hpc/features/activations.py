@@ -37,9 +37,9 @@ def _tanh_derivative(z, out=None):
     No digit cancels, and few calls of numpy, which threads would have to wait for each other in. With AVX-512 a value takes 1.5 ns, half of
     them for e; without, 4 ns. One temporary array.
     """
-    e = np.abs(z, out=np.empty(np.shape(z)) if out is None else out)
+    e = np.abs(z, out=_place(z, out))
     e = np.exp(np.multiply(e, -2.0, out=e), out=e)
-    square = np.add(e, 1.0)
+    square = np.add(e, 1.0, out=np.empty_like(e))
     np.multiply(square, square, out=square)
     np.multiply(square, 0.25, out=square)
     return np.divide(e, square, out=e)
@@ -51,6 +51,11 @@ def _sigmoid_derivative(z, out=None):
     return np.multiply(out, 0.25, out=out)
 
 
+def _place(z, out):
+    """Return out, or an array of z's shape where there is none; numpy's functions would make a scalar of an array without a shape."""
+    return np.empty(np.shape(z)) if out is None else out
+
+
 def _softplus(z, out=None):
     """ln(1 + exp(z))."""
     return np.logaddexp(0.0, z, out=out)
@@ -58,14 +63,14 @@ def _softplus(z, out=None):
 
 def _gaussian(z, out=None):
     """exp(-z²)."""
-    out = np.multiply(z, z, out=out)
+    out = np.multiply(z, z, out=_place(z, out))
     return np.exp(np.negative(out, out=out), out=out)
 
 
 def _gaussian_derivative(z, out=None):
     """-2 z exp(-z²)."""
     bell = _gaussian(z)
-    out = np.multiply(z, bell, out=out)
+    out = np.multiply(z, bell, out=_place(z, out))
     return np.multiply(out, -2.0, out=out)
 
 

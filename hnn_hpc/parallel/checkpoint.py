@@ -4,7 +4,11 @@ from contextlib import nullcontext
 
 from hnn_hpc.errors import Interruption
 
-BESIDE_NODES = "beside-nodes"  # the name of the array that `begin_nodes` is given
+# The names of the arrays that a checkpoint holds besides nodes: what the nodes are of no use without; the triangle of the rows, where more
+# is merged after it; the triangle of [A | f]; w (M,) so far, and the rcond that it is for. And how far a solve is when it saves them: what
+# was saved in an earlier stage is of no use any more.
+BESIDE_NODES, ROWS, TRIANGLE, COEFFICIENTS = "beside-nodes", "rows", "triangle", "coefficients"
+STAGES = {BESIDE_NODES: 0, ROWS: 1, TRIANGLE: 2, COEFFICIENTS: 2}
 
 
 class NoCheckpoint:
@@ -15,7 +19,7 @@ class NoCheckpoint:
 
     is_kept      whether anything is saved; without that a checkpoint may still have something to go on from
     nodes        those to go on from, disjoint and in order; the same on every rank
-    names        of the other arrays; the same on every rank
+    names        of the other arrays, among STAGES; the same on every rank
     interrupted  whether this process was told to end: finish what is under way, save, and raise `Interruption` on all ranks
     """
 
@@ -42,7 +46,7 @@ class NoCheckpoint:
         raise KeyError(name)
 
     def save(self, name, array, count=0):
-        """Save an array under a name, in place of an older one and of all nodes; one rank only, after the reduction. Never fails."""
+        """Save an array under a name, in place of an older one and of all of earlier stages; one rank only. Never fails."""
 
     def is_due(self):
         """Return whether it is time to save, which then it is not again for a while."""
@@ -69,3 +73,17 @@ class NoCheckpoint:
     def deferred(self):
         """Return a context in which a signal sets `interrupted` and raises nothing; what was not heeded then is raised at its end."""
         return nullcontext()
+
+
+class OnlyHeeded(NoCheckpoint):
+    """For a part of a solve that keeps nothing, yet ends where the solve's checkpoint says so."""
+
+    def __init__(self, checkpoint):
+        self._checkpoint = checkpoint
+
+    @property
+    def interrupted(self):
+        return self._checkpoint.interrupted
+
+    def interrupted_anywhere(self, communicator):
+        return self._checkpoint.interrupted_anywhere(communicator)

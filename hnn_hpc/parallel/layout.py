@@ -51,7 +51,8 @@ def plan_layout(samples, columns, rows_per_sample=1):
     while blocks > 1 and (rows < blocks * BLOCK_ROWS * columns or samples < blocks):
         blocks //= 2
     if blocks == BLOCKS:
-        blocks *= max(1, min(ceil(2 * rows * columns**2 / (blocks * BLOCK_FLOPS)), rows // (BLOCK_ROWS * columns * blocks)))
+        most = min(rows // (BLOCK_ROWS * columns), samples)
+        blocks *= max(1, min(ceil(2 * rows * columns**2 / (blocks * BLOCK_FLOPS)), most // blocks))
     return RowLayout(samples, blocks)
 
 

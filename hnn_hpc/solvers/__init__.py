@@ -1,13 +1,16 @@
 """Least squares for the output weights: min ‖A w - f‖ over the M coefficients, at the accuracy of a QR factorization.
 
-Both solvers reduce the rows to the triangle of [A | f] (see `triangle`) over fixed global blocks and a fixed tree, solve it on rank 0,
-and certify the answer with residuals recomputed from A (see `solution`):
+All solvers reduce the rows to the triangle of [A | f] (see `triangle`) over fixed global blocks and a fixed tree, solve it on rank 0, and
+certify the answer with residuals recomputed from A (see `solution`):
 
 - `khatri_rao_qr`: for A = S ⊙ Wᵀ; QR of the (K, M + D) matrix [S | F], then D small triangles: 2 K M² flops.
 - `tsqr`: for any operator with dense rows; QR of the (K D, M + 1) matrix [A | f]: 2 K D M² flops.
+- `hadamard_gram`: for A = S ⊙ Wᵀ of a moderate condition; K M² flops.
+- `sketched_lsqr`: the triangle is that of a sketch, and LSQR goes on from there: O(K M D) flops.
 
-`planner` chooses between them and says what a choice costs: work and memory by the formulas of `costs`, seconds by the `rates` of a
-machine; `probe` looks at the condition number where `gram` would be faster.
+A QR reads the samples for its first rows (see `row_triangle`) and for all others, and each residual reads them again; LSQR does in every
+iteration. `planner` chooses between the solvers and says what a choice costs: work and memory by the formulas of `costs`, seconds by the
+`rates` of a machine; `probe` looks at the condition number where `gram` would be faster.
 """
 
 from hnn_hpc.solvers.planner import SOLVERS, Plan, plan

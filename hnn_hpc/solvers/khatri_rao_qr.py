@@ -15,6 +15,8 @@ from functools import partial
 
 import numpy as np
 
+from hnn_hpc.errors import Interruption
+from hnn_hpc.parallel.checkpoint import ROWS, NoCheckpoint
 from hnn_hpc.parallel.layout import RowLayout
 from hnn_hpc.parallel.tree import tree_reduce
 from hnn_hpc.solvers.row_triangle import reduce_rows
@@ -24,14 +26,14 @@ from hnn_hpc.solvers.triangle import combine
 def khatri_rao_triangle(operator, plan, communicator, on_leaf=None, checkpoint=None):
     """Return (the (M + 1, M + 1) triangle of [A | f] on rank 0, None on the others; householder_rows of all ranks). Collective.
 
-    One pass over the samples; a `RowTriangle` of [S | F] and log2(blocks) triangles of order M + D in memory a thread; rank 0's triangle
-    of [S | F] is broadcast, since the D merges are shared as well. Bitwise independent of ranks and threads.
+    `reduce_rows` for [S | F], whose triangle rank 0 then broadcasts, since the D merges are shared as well: two triangles of order M a
+    thread, and log2(D) of them that wait. Bitwise independent of ranks and threads.
 
-    Parameters: operator with `factors` and `weights` (GradientOperator); plan (Plan): blocks, pieces and threads; checkpoint: of the
-    triangles of [S | F], see `NoCheckpoint`.
+    Parameters: operator with `factors` and `weights` (GradientOperator); plan (Plan), checkpoint: see `reduce_rows`. At an interruption
+    of the merges the checkpoint keeps the triangle of [S | F].
     """
-    M, D = operator.weights.shape
-    triangle, householder_rows = reduce_rows(operator.factors, plan, communicator, on_leaf, checkpoint)
+    (M, D), checkpoint = operator.weights.shape, checkpoint or NoCheckpoint()
+    triangle, householder_rows = _triangle_of_rows(operator, plan, communicator, on_leaf, checkpoint)
     triangle = communicator.broadcast_array(triangle, (M + D, M + D))
     T, G, H = triangle[:M, :M], triangle[:M, M:], triangle[M:, M:]
 
@@ -43,5 +45,23 @@ def khatri_rao_triangle(operator, plan, communicator, on_leaf=None, checkpoint=N
         return group
 
     with_all_threads = partial(combine, threads=plan.threads)
-    reduced = tree_reduce(communicator, RowLayout(D, D), triangle_of_coordinate, combine, plan.threads, combine_alone=with_all_threads)
+    layout, heed = RowLayout(D, D), checkpoint.heeding()
+    try:
+        reduced = tree_reduce(communicator, layout, triangle_of_coordinate, combine, plan.threads, heed, combine_alone=with_all_threads)
+    except Interruption:
+        if checkpoint.is_kept and communicator.is_root:
+            checkpoint.save(ROWS, triangle, householder_rows)
+        checkpoint.settle(communicator)
+        raise
     return reduced, householder_rows
+
+
+def _triangle_of_rows(operator, plan, communicator, on_leaf, checkpoint):
+    """Return (the triangle of [S | F] on rank 0, None on the others; householder_rows), from the checkpoint where it has that."""
+    if ROWS not in checkpoint.names:
+        return reduce_rows(operator.factors, plan, communicator, on_leaf, checkpoint)
+    with communicator.together():
+        triangle, householder_rows = checkpoint.load(ROWS) if communicator.is_root else (None, None)
+    if on_leaf:
+        on_leaf(plan.blocks_of(communicator))
+    return triangle, communicator.broadcast(householder_rows)

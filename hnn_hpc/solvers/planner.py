@@ -40,7 +40,7 @@ LARGEST_PROBE = 0.1  # of the solve: so much a probe may cost that finds nothing
 
 @dataclass(frozen=True)
 class Plan:
-    """How one solve is done. `layout`, and with it every bit of the answer, depends on the problem and the options alone.
+    """How one solve is done. It depends on the problem and the options alone, and so does every bit of the answer of all solvers but lsqr.
 
     solver          name
     reduce          the function that reduces the operator to the triangle of [A | f]
@@ -135,7 +135,7 @@ def plan(samples, dimension, features, solver="auto", block_bytes=None, ridge=0.
 def _plan_auto(K, D, M, block_bytes, ridge):
     """The fastest of the ACCURATE solvers, by NOMINAL rates on one core; lsqr only where there is PETSc, no ridge, and a clear gain.
 
-    Neither ranks, threads nor a measurement take part, so that any number of ranks on any machine solves in the same way, to the same bits.
+    Neither ranks, threads nor a measurement take part, so that any number of ranks solves in the same way.
     Where gram would be faster still, the plan holds it as `if_well_conditioned`: only a probe of the features can tell (see `probe`).
     """
     with_lsqr = petsc_at_hand() and not ridge and K * D <= MOST_PETSC_ROWS

@@ -51,7 +51,7 @@ def candidate_of(coefficients, residual, factor, penalty, good_enough, threads):
 
 
 def refine(operator, factor, coefficients, plan, communicator, penalty=None, allowed=0.0, progress=None, on_answer=None):
-    """Return (the best `Candidate` on rank 0, None on the others; passes over the samples; iterations of the plan's). Collective.
+    """Return (the best `Candidate` on rank 0, None on the others; passes over the samples besides; iterations of the plan's). Collective.
 
     Rounding leaves a part of r that A can still reach. Where it is a good part of r, as on ill-conditioned problems that are fitted
     almost exactly, or where the backward error is above `allowed`, a correction lowers it: the plan's own steps, or else (R̄ᵀR̄)⁺ Āᵀr
@@ -60,7 +60,7 @@ def refine(operator, factor, coefficients, plan, communicator, penalty=None, all
     Parameters: factor and coefficients w (M,) on rank 0, None on the others; penalty: see `ridge.penalized`; allowed (dimensionless);
     on_answer(w): called on rank 0 with the answer so far, after each iteration of the plan's own steps.
     """
-    best, passes, iterations = None, 0, 0
+    best, passes, steps, iterations = None, 0, 0, 0
     while True:
         passes += 1
         coefficients = communicator.broadcast(coefficients)
@@ -81,9 +81,10 @@ def refine(operator, factor, coefficients, plan, communicator, penalty=None, all
                 if not goes_on and best.certificate.backward_error > allowed:
                     best = candidate_of(best.coefficients, best.residual, factor, penalty, allowed, plan.threads)
         if not communicator.broadcast(goes_on):
-            return best, passes, iterations
+            return best, passes + steps, iterations
         step, taken = best and best.reach, 0  # best is None but on rank 0
         if plan.step:
+            steps += 1  # each of which makes the residual again, for its rows
             step, taken = plan.step(operator, factor, best, allowed, plan, communicator, progress, on_answer)
         iterations += taken
         with communicator.together():

@@ -12,7 +12,6 @@ Technometrics 21, 1979). The noise itself is then σ̂² = ‖r‖² / (N - Σ �
 """
 
 import numpy as np
-from scipy.linalg import solve_triangular
 from scipy.optimize import minimize_scalar
 
 from hnn_hpc.solvers.certificate import Residual
@@ -77,9 +76,9 @@ def penalized(residual, coefficients, penalty):
     return Residual(float(np.hypot(residual.r_norm, np.linalg.norm(rows))), residual.f_norm, residual.At_r - penalty * rows)
 
 
-def effective_dof_of(R, R_ridge):
-    """Return Σ φ = ‖R R_λ⁻¹‖_F² for the triangles of A and of [A; diag(penalty)], (M, M) each: M³ flops."""
-    return float(np.linalg.norm(solve_triangular(R_ridge, R.T, trans="T", check_finite=False)) ** 2)
+def effective_dof_of(R, factor):
+    """Return Σ φ = ‖R R_λ⁻¹‖_F² for the triangle R of A, (M, M), and the factor of [A; diag(penalty)]: M³ flops."""
+    return float(np.linalg.norm(factor.basis_transposed(R.T / factor.column_norms[:, None])) ** 2)
 
 
 def covariance_factor(R, factor, noise_level):

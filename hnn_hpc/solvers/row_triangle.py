@@ -17,6 +17,7 @@ by Householder QR in the end.
 """
 
 from functools import partial
+from math import sqrt
 
 import numpy as np
 
@@ -26,11 +27,12 @@ from hnn_hpc.solvers.lapack import cholesky_in_place, divide_by_triangle, multip
 from hnn_hpc.solvers.packed_gram import add_packed_gram, packed_size, unpacked
 from hnn_hpc.solvers.triangle import stack, stack_rows, triangle_of
 
-FIRST_ROWS = 2.02  # in columns: the R of fewer rows is a poor guess for that of all; the half of them is no fewer than columns
+FIRST_ROWS = 2.02  # in columns: the R of fewer rows is a poor guess for that of all; half of them is seldom less than columns
 SHORT_RUN = 4  # in columns: fewer rows are left to Householder QR, for renewing R would cost more than Cholesky QR gains
 SMALLEST_DIAGONAL = 4e-16
 ZERO_DIAGONAL = 1e-300  # of a column of zeros meanwhile
 FARTHEST = 10.0  # the norm of a row of Y that is not large
+GOLDEN_RATIO = (1 + sqrt(5)) / 2
 
 
 def first_share(rows, columns):
@@ -59,14 +61,17 @@ def reduce_rows(read, plan, communicator, on_leaf=None, checkpoint=None):
         reduction.add_by_householder(reduction.first, checkpoint.heeding())
         checkpoint.begin_nodes(reduction.R)
     far = reduction.add_by_cholesky(reduction.rest, on_leaf, checkpoint)
-    if len(far):
-        reduction.add_by_householder(partial(_places_of, far), checkpoint.heeding())
+    if len(far):  # not to be interrupted, for it takes but a moment, and all that went before would be lost
+        reduction.add_by_householder(partial(_places_of, far))
     return reduction.finished(), plan.rows_per_sample * len(far)
 
 
 def is_first(start, stop, share):
-    """Return for each of the samples [start, stop) whether it is one of the first: `share` of all, evenly spread, wherever a run begins."""
-    return np.diff(np.floor(np.arange(start, stop + 1) * share)) > 0
+    """Return for each of the samples [start, stop) whether it is one of the first: `share` of all, wherever a run begins.
+
+    Those whose multiple of the golden ratio has a small fraction are spread evenly, and in step with no period of the data.
+    """
+    return np.arange(start, stop) * GOLDEN_RATIO % 1 < share
 
 
 def _places_of(samples, start, stop):
@@ -95,7 +100,7 @@ class _Reduction:
             if self._communicator.is_root:
                 self.R, _ = checkpoint.load(BESIDE_NODES)
 
-    def add_by_householder(self, places_in, on_leaf):
+    def add_by_householder(self, places_in, on_leaf=None):
         """Merge the rows of those samples into R that are at places_in(start, stop) of each piece, by the fixed tree."""
 
         def leaf(block):

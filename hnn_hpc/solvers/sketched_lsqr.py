@@ -6,7 +6,7 @@ solver for many features. The sketch makes it as accurate as a QR at any conditi
 
 from dataclasses import replace
 
-from hnn_hpc.parallel.checkpoint import NoCheckpoint
+from hnn_hpc.parallel.checkpoint import NoCheckpoint, OnlyHeeded
 from hnn_hpc.parallel.layout import RowLayout
 from hnn_hpc.progress import stage
 from hnn_hpc.solvers.khatri_rao_qr import khatri_rao_triangle
@@ -35,7 +35,7 @@ def sketched_triangle(operator, plan, communicator, on_leaf=None, checkpoint=Non
     blocks = RowLayout(s, 2 if s >= 2 * plan.columns else 1)
     sketch_plan = replace(plan, layout=blocks, first_share=first_share(s, plan.columns))
     sketch = sketched(operator, plan.layout, sketch_plan.layout, communicator, plan.threads, on_leaf=checkpoint.heeding(on_leaf))
-    return khatri_rao_triangle(sketch, sketch_plan, communicator)
+    return khatri_rao_triangle(sketch, sketch_plan, communicator, checkpoint=OnlyHeeded(checkpoint))
 
 
 def lsqr_step(operator, factor, candidate, allowed, plan, communicator, progress=None, on_answer=None):

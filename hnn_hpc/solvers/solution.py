@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hnn_hpc.errors import Interruption, NotCertifiedError
-from hnn_hpc.parallel.checkpoint import NoCheckpoint
+from hnn_hpc.parallel.checkpoint import COEFFICIENTS, TRIANGLE, NoCheckpoint
 from hnn_hpc.progress import Watched, stage
 from hnn_hpc.solvers.certificate import LARGEST_BACKWARD_ERROR
 from hnn_hpc.solvers.factor import factor_of
@@ -14,7 +14,6 @@ from hnn_hpc.solvers.refinement import refine
 from hnn_hpc.solvers.ridge import RidgePath, covariance_factor, effective_dof_of, with_ridge
 
 GCV = "gcv"
-TRIANGLE, COEFFICIENTS = "triangle", "coefficients"  # in a checkpoint: the triangle of [A | f]; w (M,) so far, and the rcond that it is for
 
 
 @dataclass(frozen=True)
@@ -183,12 +182,11 @@ class _System:
             triangle, self.penalty = with_ridge(triangle, self.ridge, threads)
         self.factor = factor_of(triangle[:-1, :-1], rcond)
         self.coefficients = self.factor.basis(self.factor.project(triangle[:-1, -1])) / self.factor.column_norms
-        self._R_ridge = triangle[:-1, :-1]
 
     def described(self, best, rows, covariance):
         """Return what `Solution` says of the best `Candidate`."""
         factor, (r_norm, f_norm, _) = self.factor, best.residual
-        dof = effective_dof_of(self.R, self._R_ridge) if self.ridge else float(factor.rank)
+        dof = effective_dof_of(self.R, factor) if self.ridge else float(factor.rank)
         noise_level = r_norm / np.sqrt(rows - dof) if rows > dof else 0.0
         return {
             "coefficients": best.coefficients,

@@ -6,7 +6,6 @@ from hnn_hpc.solvers.row_triangle import reduce_rows
 def tsqr_triangle(operator, plan, communicator, on_leaf=None, checkpoint=None):
     """Return (the (M + 1, M + 1) triangle of [A | f] on rank 0, None on the others; householder_rows of all ranks). Collective.
 
-    Each block of the plan's layout gives the triangle of its dense rows, and the fixed tree merges them: 2 K r M² flops for r rows a
-    sample, a `RowTriangle` and log2(blocks) triangles in memory a thread. Bitwise independent of ranks and threads.
+    `reduce_rows` for all rows of A: 2 K r M² flops for r rows a sample. Bitwise independent of ranks and threads.
     """
     return reduce_rows(operator.dense_rows, plan, communicator, on_leaf, checkpoint)

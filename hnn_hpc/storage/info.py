@@ -5,6 +5,7 @@ import os
 import h5py
 
 from hnn_hpc.errors import UserError
+from hnn_hpc.parallel.checkpoint import BESIDE_NODES
 from hnn_hpc.parallel.layout import leaves_of
 from hnn_hpc.storage.attributes import read_attribute, read_attributes
 from hnn_hpc.storage.checkpoint_file import check_checkpoint_file
@@ -54,9 +55,11 @@ def _model(arrays):
 
 
 def _checkpoint(attributes):
-    node, blocks = node_of(attributes["part"]), attributes["problem"]["blocks"]
-    covered = leaves_of(node, blocks) if node else range(blocks)
-    return {"part": attributes["part"], "blocks": f"{covered[0]} to {covered[-1]} of 0 to {blocks - 1}"}
+    part, blocks = attributes["part"], attributes["problem"]["blocks"]
+    if part == BESIDE_NODES:
+        return {"part": part, "blocks": f"none of 0 to {blocks - 1}"}
+    covered = leaves_of(node_of(part), blocks) if node_of(part) else range(blocks)
+    return {"part": part, "blocks": f"{covered[0]} to {covered[-1]} of 0 to {blocks - 1}"}
 
 
 def _datasets(file):

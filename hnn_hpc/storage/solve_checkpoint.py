@@ -2,7 +2,7 @@
 
 import re
 
-from hnn_hpc.parallel.checkpoint import BESIDE_NODES, NoCheckpoint
+from hnn_hpc.parallel.checkpoint import BESIDE_NODES, STAGES, NoCheckpoint
 from hnn_hpc.parallel.layout import leaves_of, outermost
 from hnn_hpc.storage.checkpoint_file import load_checkpoint_file
 
@@ -28,16 +28,18 @@ class SolveCheckpoint(NoCheckpoint):
         return self._checkpoint.interruptions.noted
 
     def begin_nodes(self, array):
-        self.nodes, self._saved, self._beside = (), set(), array
+        self.nodes, self._saved, self._beside, self.blocks_taken_over = (), set(), array, 0
         if array is not None:
-            self._remove_nodes()
+            self._remove_until(0)
 
     def load_node(self, node):
         return self.load(part_of(node))[0]
 
     def save_nodes(self, items):
         self._checkpoint.problem = None
-        if self._beside is not None and self._write(BESIDE_NODES, self._beside, 0):
+        if self._beside is not None:
+            if not self._write(BESIDE_NODES, self._beside, 0):
+                return
             self._beside = None
         covered = self._saved - set(outermost(self._saved))
         self._checkpoint.remove_files(self._file(part_of(node)) for node in covered)
@@ -53,7 +55,7 @@ class SolveCheckpoint(NoCheckpoint):
         self._checkpoint.problem = None
         if self._write(name, array, count):
             self.names |= {name}
-            self._remove_nodes()
+            self._remove_until(STAGES[name] - 1)
 
     def is_due(self):
         return self._checkpoint.is_due()
@@ -76,10 +78,10 @@ class SolveCheckpoint(NoCheckpoint):
                 break
         return [interrupted for interrupted, _ in told]
 
-    def _remove_nodes(self):
-        """Remove the files of all nodes, and what was saved beside them."""
+    def _remove_until(self, stage):
+        """Remove the files of all nodes and of the arrays up to a stage."""
         parts = (part for solve, part in map(parse, self._checkpoint.files) if solve == self.name)
-        self._checkpoint.remove_files(self._file(part) for part in parts if node_of(part) or part == BESIDE_NODES)
+        self._checkpoint.remove_files(self._file(part) for part in parts if STAGES.get(part, 0) <= stage)
 
     def _file(self, part):
         return f"{self.name}.{part}.h5"

@@ -72,3 +72,10 @@ def test_slopes_of_tanh_keep_their_digits_to_the_smallest():
     e = np.exp(-2 * np.abs(z).astype(np.longdouble))
     np.testing.assert_allclose(ACTIVATIONS["tanh"].derivative(z), (4 * e / (1 + e) ** 2).astype(float), rtol=ROUNDING)
     np.testing.assert_array_equal(ACTIVATIONS["tanh"].derivative([0.0, np.inf, -np.inf]), [1, 0, 0])
+
+
+@every_activation
+def test_arrays_of_any_shape_will_do(activation):
+    for z in (np.array(0.3), np.empty((0, 2)), np.full((2, 1, 3), 0.3)):
+        assert np.shape(activation.derivative(z.copy())) == np.shape(activation.value(z.copy())) == z.shape
+        assert activation.derivative(z.copy(), out=z).shape == z.shape

@@ -12,7 +12,7 @@ from hnn_hpc.errors import Interruption
 from hnn_hpc.operators import GradientOperator
 from hnn_hpc.parallel.communicator import SerialCommunicator
 from hnn_hpc.samples import ArraySamples, SystemSamples
-from hnn_hpc.solvers import sketched_lsqr
+from hnn_hpc.solvers import khatri_rao_qr, sketched_lsqr
 from hnn_hpc.storage import Checkpoint
 from hnn_hpc.systems import make_system
 from hnn_hpc.training import fit_source
@@ -129,11 +129,30 @@ def test_while_the_answer_is_checked_one_rank_is_told_and_the_triangle_is_kept(c
     assert checkpoint.files == [f"{solver}.triangle.h5"]
     if communicator.rank == communicator.size - 1:
         assert len(checkpoint.calls) < 6  # each thread has ended its block
-    monkeypatch.setattr("hnn_hpc.solvers.row_triangle.stack", lambda *_: pytest.fail("factored again"))
+    monkeypatch.setattr(GradientOperator, "factors", lambda *_: pytest.fail("factored again"))
     found, _ = resume(shared_tmp_path, communicator, solver)
     assert found.record["blocks_taken_over"] == BLOCKS
     monkeypatch.undo()
     check_same(found, solver)
+
+
+def test_while_coordinates_merge_one_rank_is_told_and_the_triangle_of_the_rows_is_kept(communicator, shared_tmp_path, monkeypatch):
+    signals, plain = Signals(), khatri_rao_qr.tree_reduce
+
+    def told(*arguments, **others):
+        signals.noted = communicator.rank == communicator.size - 1
+        return plain(*arguments, **others)
+
+    checkpoint = Checkpoint(shared_tmp_path / "checkpoint", interruptions=signals)
+    with monkeypatch.context() as patch, pytest.raises(Interruption):
+        patch.setattr(khatri_rao_qr, "tree_reduce", told)
+        fit_source(SOURCE, options(), communicator, checkpoint=checkpoint)
+    assert checkpoint.files == ["khatri-rao-qr.rows.h5"]
+    with monkeypatch.context() as patch:
+        patch.setattr(GradientOperator, "factors", lambda *_: pytest.fail("factored again"))
+        found, _ = resume(shared_tmp_path, communicator)
+    assert found.record["blocks_taken_over"] == BLOCKS
+    check_same(found)
 
 
 @pytest.mark.parametrize("iteration", [1, 5])

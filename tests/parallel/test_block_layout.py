@@ -78,7 +78,7 @@ def test_the_root_ends_on_rank_zero(size):
 
 
 @pytest.mark.parametrize("columns", [1, 2, 50, 1001, 10_000])
-@pytest.mark.parametrize("rows_per_sample", [1, 4, 64, 1000])
+@pytest.mark.parametrize("rows_per_sample", [1, 4, 64, 1000, 60_000])
 @pytest.mark.parametrize("samples", [1, 2, 3, 5, 47, 100, 999, 20_000, 10**6])
 def test_planned_blocks_are_few_even_and_tall(samples, rows_per_sample, columns):
     layout = plan_layout(samples, columns, rows_per_sample)

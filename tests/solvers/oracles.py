@@ -8,7 +8,7 @@ import numpy as np
 ROUND_OFF = 3e-14
 # Householder QR is columnwise backward stable, so that singular values of the scaled matrix are right to units of round-off times σ_max.
 STABLE = 3e-15
-# Where rows just pass as safe, Cholesky QR loses a factor of up to LARGEST_GROWTH; so it is if the first rows are few, or sorted.
+# Where rows are nearly far, Cholesky QR loses a factor of up to FARTHEST squared; so it is if the first rows are few.
 BESIDE_HOUSEHOLDER = 3e-13
 
 

@@ -60,6 +60,7 @@ def plan_for(name, operator, blocks=None, share=None, piece=None):
     """The plan of a solver; where they are given, with so many blocks, this share of their pieces first, pieces of so many samples."""
     K, D, M = operator.samples, operator.rows_per_sample, operator.columns
     the_plan = plan(K, D, M, name)
+    assert share is None or 0 < share <= 1
     if blocks:
         the_plan = replace(the_plan, layout=RowLayout(K, min(blocks, K)))
         the_plan = replace(the_plan, first_share=share or the_plan.first_share, piece_samples=piece or K)

@@ -31,7 +31,7 @@ def condition(operator):
     return np.linalg.cond(A / column_norms(A))
 
 
-@pytest.mark.parametrize("cut", [(None, None, None), (1, None, None), (7, 9, 4), (40, None, None)], ids=str)
+@pytest.mark.parametrize("cut", [(None, None, None), (1, None, None), (7, None, 4), (40, None, None)], ids=str)
 @pytest.mark.parametrize("kind", ["random", "sorted", "sizes"])
 @pytest.mark.parametrize("K, D, M", [(200, 4, 30), (40, 2, 30), (20, 8, 100), (300, 2, 1), (150, 6, 40)])
 def test_triangle_is_that_of_the_dense_rows(rng, K, D, M, kind, cut):
@@ -56,11 +56,11 @@ def test_corrected_solutions_are_as_good_as_lstsq(rng, bandwidth, noise):
     A, f = dense(operator)
     _, residual, rank = scaled_lstsq(A, f, 1e-15)
     assert rank == 40
-    solution = solved("gram", operator, 5, 20, 11, rcond=1e-15)
+    solution = solved("gram", operator, 5, 0.3, 11, rcond=1e-15)
     assert solution.certified and solution.rank == 40
     found = np.linalg.norm(A @ solution.coefficients - f)
     assert found == pytest.approx(residual, rel=1e-6, abs=1e-14 * np.linalg.norm(f) * np.sqrt(40))
-    qr = solved("khatri-rao-qr", operator, 5, 20, 11, rcond=1e-15)
+    qr = solved("khatri-rao-qr", operator, 5, 0.3, 11, rcond=1e-15)
     assert found <= np.linalg.norm(A @ qr.coefficients - f) * (1 + 1e-6) + 1e-14 * np.linalg.norm(f)
 
 
@@ -108,7 +108,7 @@ def test_zero_features_are_left_out(rng, kind):
     R, _ = reduced(operator)
     assert not R[:, zero].any() and np.count_nonzero(R.diagonal()) == 40
     _, residual, rank = scaled_lstsq(A, f, 1e-12)
-    solution, qr = (solved(name, operator, 5, 20, 11) for name in ("gram", "khatri-rao-qr"))
+    solution, qr = (solved(name, operator, 5, 0.3, 11) for name in ("gram", "khatri-rao-qr"))
     assert solution.certified and solution.rank == qr.rank == rank == 39
     assert solution.coefficients[zero] == 0
     assert np.linalg.norm(A @ solution.coefficients - f) == pytest.approx(residual, rel=1e-12)

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from problems import operator_of, problem
+from problems import solved as solved_by
 
 from hnn_hpc import UserError, fit
 from hnn_hpc.features import ACTIVATIONS, FeatureMap
@@ -152,3 +154,19 @@ def test_a_ridge_that_cannot_be_used_is_named(value):
 def test_a_ridge_needs_a_qr():
     with pytest.raises(UserError, match=r"ridge = 'gcv' needs the triangle of a QR, and the solver 'gram' has none; use 'auto'"):
         FitOptions(ridge="gcv", solver="gram")
+
+
+@pytest.mark.parametrize("kind", ["zero feature", "saturated"])
+@pytest.mark.parametrize("ridge", [1e-3, "gcv"])
+def test_a_column_of_zeros_takes_no_part(rng, kind, ridge):
+    operator = problem(rng, 200, 4, 20, kind)
+    (zero,) = np.flatnonzero(np.linalg.norm(operator.dense_rows(0, 200)[:, :-1], axis=0) == 0)
+    solution = solved_by("khatri-rao-qr", operator, ridge=ridge)
+    others = operator_of(
+        *(np.delete(array, zero, axis=0) for array in (operator.weights, operator.feature_map.biases)),
+        operator.source.points,
+        operator.source.velocities,
+    )
+    expected = solved_by("khatri-rao-qr", others, ridge=ridge)
+    np.testing.assert_allclose(np.delete(solution.coefficients, zero), expected.coefficients, rtol=1e-6)
+    assert solution.effective_dof == pytest.approx(expected.effective_dof, rel=1e-6) and solution.coefficients[zero] == 0

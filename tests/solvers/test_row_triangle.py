@@ -63,7 +63,8 @@ def test_triangle_is_that_of_householder_up_to_signs(rng, columns):
 
 def test_each_row_is_read_once_some_of_every_piece_first(rng):
     _, householder_rows, asked = reduced(rng.standard_normal((200, 10)), 50, 0.1, 2)
-    assert [list(rows) for rows in asked[:4]] == [list(range(start + 9, start + 50, 10)) for start in (0, 50, 100, 150)]
+    first = np.flatnonzero(is_first(0, 200, 0.1))
+    assert [list(rows) for rows in asked[:4]] == [list(first[first // 50 == piece]) for piece in range(4)] and all(map(len, asked[:4]))
     assert sorted(np.concatenate(asked)) == list(range(200)) and len(asked) == 8
     assert householder_rows == 0
     few = reduced(rng.standard_normal((30, 10)), 10)[2]
@@ -75,7 +76,7 @@ def test_each_row_is_read_once_some_of_every_piece_first(rng):
 def test_the_first_samples_are_the_same_for_any_pieces(share, cuts):
     parts = [is_first(start, stop, share) for start, stop in pairwise(cuts)]
     np.testing.assert_array_equal(np.concatenate(parts), is_first(0, 1000, share))
-    assert all(abs(part.sum() - share * len(part)) < 1 for part in parts)
+    assert all(abs(part.sum() - share * len(part)) < 3 for part in parts)
 
 
 @pytest.mark.parametrize("exponent", [8, 100, 150])
@@ -121,13 +122,12 @@ def test_least_squares_are_as_good_as_those_of_householder_and_numpy(rng, condit
 
 def test_rows_in_a_new_direction_go_to_householder_and_no_others(rng):
     A = rng.standard_normal((400, 20))
-    first, far = is_first(0, 400, 0.2), np.zeros(400, bool)
-    far[[107, 111, 240, 398]] = True
-    assert not (first & far).any()
+    rest, far = np.flatnonzero(~is_first(0, 400, 0.2)), np.zeros(400, bool)
+    far[rest[[85, 90, 200, -1]]] = True
     A[~far, 3] = 0  # a feature that the others do not see at all
     A[~far, 15] *= 1e-9  # and one that they hardly see
     R, householder_rows, asked = reduced(A, 50, 0.2, 2)
-    assert [list(rows) for rows in asked[16:]] == [[107, 111], [240], [398]]
+    assert [list(rows) for rows in asked[16:]] == [list(rest[[85, 90]]), [rest[200]], [rest[-1]]]
     assert householder_rows == 4
     assert gram_error(R, A) < ROUND_OFF and singular_value_error(R, A) < STABLE
 
@@ -137,7 +137,7 @@ def test_all_rows_may_be_far(rng):
     first = is_first(0, 400, 0.2)
     A[first] *= 1e-6
     R, householder_rows, _ = reduced(A, 50, 0.2, 3)
-    assert householder_rows == 320
+    assert householder_rows == 400 - first.sum()
     assert gram_error(R, A) < ROUND_OFF and singular_value_error(R, A) < STABLE
 
 
@@ -149,11 +149,11 @@ def test_columns_that_part_late_go_to_householder(rng, difference):
     """
     A = np.tile(rng.standard_normal((400, 1)), 3)
     first = is_first(0, 400, 0.5)
-    A[first, 1:] += 1e-10 * rng.standard_normal((200, 2))
-    A[~first, 1:] += rng.standard_normal((200, 1))
-    A[~first, 2] += difference * rng.standard_normal(200)
+    A[first, 1:] += 1e-10 * rng.standard_normal((first.sum(), 2))
+    A[~first, 1:] += rng.standard_normal((400 - first.sum(), 1))
+    A[~first, 2] += difference * rng.standard_normal(400 - first.sum())
     R, householder_rows, _ = reduced(A, 100, 0.5)
-    assert householder_rows == 200
+    assert householder_rows == 400 - first.sum()
     assert singular_value_error(R, A) < STABLE
 
 
@@ -175,7 +175,7 @@ def test_sorted_samples_are_as_accurate_and_seldom_need_householder(rng, path, c
 @pytest.mark.parametrize("outlier", [1, 10, 300, 1e4, 1e12, 1e140])
 def test_one_far_row_is_safe_on_either_side_of_the_limit(rng, outlier):
     A = rng.standard_normal((400, 20))
-    A[332] *= outlier
+    A[np.flatnonzero(~is_first(0, 400, 0.5))[166]] *= outlier
     R, householder_rows, _ = reduced(A, 50, 0.5)
     # Its row of Y has a norm of about its size times sqrt(20 / 200); far above or below 10 it is clear where it has to go.
     assert householder_rows == (1 if outlier >= 300 else 0)
@@ -192,7 +192,7 @@ def test_twins_in_every_piece_stay_with_cholesky(rng):
 def test_twins_without_any_round_off_between_them_stay_with_cholesky(rng):
     """First rows of ones and zeros leave exactly 0 on the diagonal of a twin; later rows leave their rounding errors."""
     A = rng.standard_normal((300, 20))
-    A[is_first(0, 300, 0.2)] = np.tile(np.identity(20), (3, 1))
+    A[is_first(0, 300, 0.2)] = np.tile(np.identity(20), (4, 1))[: is_first(0, 300, 0.2).sum()]
     A[:, 10:] = A[:, :10]
     R, householder_rows, _ = reduced(A, 100, 0.2)
     assert householder_rows == 0 and singular_value_error(R, A) < STABLE

@@ -134,9 +134,9 @@ def test_targets_of_zero_give_coefficients_of_zero(rng, name):
 @pytest.mark.parametrize("factor", [1e-100, 1e100])
 def test_the_size_of_the_targets_does_not_matter(rng, name, factor):
     operator = problem(rng, 100, 4, 20)
-    ordinary = solved(name, operator, 3, 10, 7)
+    ordinary = solved(name, operator, 3, 0.3, 14)
     operator.source.velocities[:] *= factor
-    solution = solved(name, operator, 3, 10, 7)
+    solution = solved(name, operator, 3, 0.3, 14)
     np.testing.assert_allclose(solution.coefficients, factor * ordinary.coefficients, rtol=1e-10)
     assert solution.certified and solution.relative_residual == pytest.approx(ordinary.relative_residual, rel=1e-10)
 
@@ -146,8 +146,8 @@ def test_a_coordinate_without_a_force_is_no_obstacle(rng, name):
     """A free direction: its targets are zeros, a column of zeros in [S | F]."""
     operator = problem(rng, 200, 4, 20)
     operator.source.velocities[:, 2] = 0
-    assert solved(name, operator, 2, 30, 10).householder_rows == 0
-    assert_solved_like_lstsq(name, operator, (2, 30, 10))
+    assert solved(name, operator, 2, 0.3, 20).householder_rows == 0
+    assert_solved_like_lstsq(name, operator, (2, 0.3, 20))
 
 
 @pytest.mark.parametrize("name", SOLVERS)
@@ -158,7 +158,7 @@ def test_an_exact_fit_is_exact(rng, name):
     w = rng.standard_normal(12)
     f = (A @ w).reshape(-1, 2)
     operator.source.velocities[:] = np.column_stack([f[:, 1], -f[:, 0]])  # J ∇H, whose gradient is f again
-    solution = solved(name, operator, 3, 20, 7)
+    solution = solved(name, operator, 3, 0.2, 14)
     assert solution.certified
     assert solution.relative_residual < 1e-15 * np.linalg.norm(A) * np.linalg.norm(w) / np.linalg.norm(f) + 1e-15
 
