@@ -168,12 +168,18 @@ def describe(result):
         ("a core", f"{core}, measured here"),
         ("solver", f"{result['chosen']}: {result['reason']}"),
         ("", quick and f"{quick} in its place where {result['reason_if_well_conditioned']}"),
+        ("its time", ", ".join(f"{name} {duration(seconds)}" for name, seconds in _longest(result["solvers"][result["chosen"]]))),
     ]
     rows = [["solver", "threads", "memory a rank", "flops", "time", "fits"]]
     for name, cost in result["solvers"].items():
         memory, flops, fits = byte_size(cost["memory_bytes"]), f"{cost['flops']:.2e}", "yes" if cost["fits"] else "no"
         rows.append([name, cost["threads"], memory, flops, duration(cost["seconds"]), fits])
     return f"{table(told)}\n\n{columns(rows)}"
+
+
+def _longest(cost):
+    """Return (name, seconds) of the stages that take a hundredth of the time or more."""
+    return [stage for stage in cost["stages"].items() if stage[1] >= cost["seconds"] / 100]
 
 
 def duration(seconds):

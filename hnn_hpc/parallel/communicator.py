@@ -78,7 +78,8 @@ class MPICommunicator:
 
     def broadcast_array(self, array, shape):
         """Return root's float64 array, column-major and of a shape that all ranks know, on every rank; no copy, no pickle."""
-        array = array if self.is_root else np.empty(shape, order="F")
+        with self.together():  # there may be no memory for it
+            array = array if self.is_root else np.empty(shape, order="F")
         self._comm.Bcast(array, root=0)
         return array
 

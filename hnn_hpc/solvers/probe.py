@@ -14,8 +14,8 @@ from hnn_hpc.solvers.hadamard_gram import cholesky_of_scaled
 from hnn_hpc.solvers.lapack import add_gram
 
 ROWS = 4
-# A third of what `hadamard_gram` refuses: there one correction, seldom two, gives the digits of a QR.
-WELL_CONDITIONED = 1e7
+# Two thirds of what `hadamard_gram` refuses: there two corrections give the digits of a QR.
+WELL_CONDITIONED = 2e7
 
 
 def probe_samples(D, M):

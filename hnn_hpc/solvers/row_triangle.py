@@ -74,6 +74,14 @@ def is_first(start, stop, share):
     return np.arange(start, stop) * GOLDEN_RATIO % 1 < share
 
 
+def _append(values, more):
+    """Return values (n,), which is destroyed, with `more` behind them, without a copy of a large array."""
+    count = len(values)
+    values.resize(count + len(more), refcheck=False)
+    values[count:] = more
+    return values
+
+
 def _places_of(samples, start, stop):
     """Return the places in [start, stop) of those of `samples`, sorted, that are there."""
     return samples[np.searchsorted(samples, start) : np.searchsorted(samples, stop)] - start
@@ -126,11 +134,11 @@ class _Reduction:
             for start, stop in self._plan.pieces(block):
                 places = places_in(start, stop)
                 far.append(start + places[self._add_gram(self._read(start, stop, places), R, gram)])
-            return np.concatenate([gram, *far]) if any(map(len, far)) else gram
+            return _append(gram, np.concatenate(far))
 
         def combine(left, right):
             left[:size] += right[:size]
-            return np.concatenate([left, right[size:]]) if len(right) > size else left
+            return _append(left, right[size:])
 
         value = tree_reduce(self._communicator, self._plan.layout, leaf, combine, self._plan.threads, on_leaf, checkpoint)
         far = None
