@@ -44,7 +44,7 @@ def test_a_person_gets_a_row_for_every_solver_and_the_reason(capsys):
     assert re.search(r"^machine +2 ranks, 3 threads each; 1 GB/s between ranks, assumed$", out, re.MULTILINE)
     assert re.search(r"^solver +khatri-rao-qr: the fastest that does for any condition number \(khatri-rao-qr .* s, ", out, re.MULTILINE)
     assert "gram in its place where a probe of the features finds a condition number of 2e+07 or less" in out
-    assert re.search(r"^its time +factor [\d.]+ s", out, re.MULTILINE)
+    assert re.search(r"^its time .*factor [\d.]+ s", out, re.MULTILINE)
     for name in [name for name in SOLVERS if name != "auto"]:
         assert re.search(rf"^{name} +3 +\d+ MB +\d\.\d\de\+1\d +[\d.]+ (s|min|h) +yes$", out, re.MULTILINE), name
 
