@@ -18,7 +18,7 @@ from hnn_hpc.solvers.triangle import combine, triangle_of
 # A kernel reaches half of its speed on matrices of so many columns: the part of it that is not BLAS-3 weighs more the smaller they are.
 HALF_SPEED = {"cholesky_qr": 100, "gram": 80, "householder": 300, "merge": 400}
 FEATURES_AT_A_TIME = 32  # of the activation in a calibration: values that stay in the core's own cache, as in `FeatureMap`
-LARGE_NUMBERS = 2**21  # 16 MB, and as much again for the copy
+LARGE_NUMBERS = 2**19  # 4 MB, and as much again for the copy: not so much that it would be the peak of the program's memory
 BROADCAST_NUMBERS = 2**17
 
 
