@@ -19,7 +19,7 @@ from pathlib import Path
 from hnn_hpc.errors import UserError, look_up
 from hnn_hpc.options import FitOptions
 from hnn_hpc.systems import SYSTEMS, HamiltonianSystem, make_system, parameter_names
-from hnn_hpc.values import finite_number, whole_number
+from hnn_hpc.values import MOST_SAMPLES, finite_number, whole_number
 
 SYSTEM_KEYS = ("system", "box", "samples", "test_samples", "seed", "reference_point", "reference_energy")
 FILE_KEYS = ("file", "test_file", "test_fraction", "reference_point", "reference_energy")
@@ -196,8 +196,8 @@ def _system_data(table):
     system = make_system(name, {key: table[key] for key in parameters if key in table}, box=table.get("box"))
     if "samples" not in table:
         raise UserError("[data] holds no 'samples', the number of training points")
-    samples = whole_number(table["samples"], "data.samples", at_least=1)
-    test_samples = whole_number(table.get("test_samples", samples), "data.test_samples", at_least=1)
+    samples = whole_number(table["samples"], "data.samples", at_least=1, at_most=MOST_SAMPLES)
+    test_samples = whole_number(table.get("test_samples", samples), "data.test_samples", at_least=1, at_most=MOST_SAMPLES)
     seed = whole_number(table.get("seed", 0), "data.seed", at_least=0, at_most=LARGEST_SEED)
     return SystemData(system, samples, test_samples, seed, *_reference(table))
 

@@ -3,13 +3,15 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 from hnn_hpc.errors import UserError, look_up
 from hnn_hpc.features import ACTIVATIONS, SAMPLERS, checked_bandwidth
 from hnn_hpc.solvers import GCV, SOLVERS
-from hnn_hpc.values import finite_number, whole_number
+from hnn_hpc.values import LARGEST, SMALLEST, finite_number, whole_number
 
 WITHOUT_RIDGE = ("gram", "lsqr")
+LARGEST_SIZE = 2**63 - 1
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
 
 
@@ -78,8 +80,10 @@ def _ridge(value):
         ridge = finite_number(value, "ridge")
     except UserError:
         ridge = -1.0
-    if ridge < 0:
-        raise UserError(f"ridge = {value!r}: expected a number of at least 0, or 'gcv' to find it by generalized cross-validation")
+    if not (ridge == 0 or SMALLEST <= ridge <= LARGEST):
+        raise UserError(
+            f"ridge = {value!r}: expected 0, a number from {SMALLEST:g} to {LARGEST:g}, or 'gcv' to find it by generalized cross-validation"
+        )
     return ridge
 
 
@@ -89,5 +93,5 @@ def _bytes(value, name):
         match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", value)
         if not match or match[2].upper() not in UNITS:
             raise UserError(f"{name} = {value!r}: expected bytes, or a size such as '4GB' or '512MiB'")
-        value = int(float(match[1]) * UNITS[match[2].upper()])
-    return whole_number(value, name, at_least=1)
+        value = int(Fraction(match[1]) * UNITS[match[2].upper()])
+    return whole_number(value, name, at_least=1, at_most=LARGEST_SIZE)

@@ -5,6 +5,10 @@ from numbers import Integral, Real
 
 from hnn_hpc.errors import UserError
 
+# Of what is squared and divided on the way to an answer: far from the ends of the range of floating-point numbers, and of any physics.
+SMALLEST, LARGEST = 1e-100, 1e100
+MOST_SAMPLES = 10**15  # whose numbers are exact as floating-point numbers, with room to spare
+
 
 def finite_number(value, what):
     """Return `value` as a float; UserError, naming it as `what`, unless it is a finite real number (a bool is none)."""

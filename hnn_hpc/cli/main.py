@@ -52,8 +52,9 @@ def _run(argv, interruptions):
     rank, size = launched_rank_and_size(os.environ)
     communicator = rendezvous = progress = None
     try:
-        communicator = launched_communicator(size)
-        rendezvous = Rendezvous(communicator)
+        with interruptions.deferred():  # until the ranks can tell each other
+            communicator = launched_communicator(size)
+            rendezvous = Rendezvous(communicator)
         if petsc_options and argv[:1] != ["fit"]:
             raise UserError(f"what follows -- are options of PETSc, which the command fit alone takes; got {petsc_options[0]!r}")
         arguments = _parse(argv, is_root=rank == 0)
@@ -66,7 +67,8 @@ def _run(argv, interruptions):
         if progress:
             progress.finish()
         # Ranks that fail alike end alike. One that fails alone, by a mistake of the program, must end the others, which wait for it.
-        alone = size > 1 and communicator is not None and not (isinstance(error, HnnError) and rendezvous.everybody_comes())
+        together = isinstance(error, HnnError) and rendezvous is not None and rendezvous.everybody_comes()
+        alone = size > 1 and communicator is not None and not together
         if alone or rank == 0:
             _print_error(error, f" on rank {rank}" if alone else "", "--json" in argv)
         if alone:

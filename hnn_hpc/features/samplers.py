@@ -19,6 +19,7 @@ import numpy as np
 from hnn_hpc.errors import UserError, look_up
 from hnn_hpc.features.pairs import draw_gradient_swim, draw_swim, draw_uniform_swim
 from hnn_hpc.features.pool import HiddenLayer
+from hnn_hpc.values import LARGEST, SMALLEST
 
 
 def draw_anchored(pool, count, rng, *, activation, bandwidth):
@@ -84,8 +85,10 @@ def checked_bandwidth(bandwidth, dimension=None):
         g = np.asarray(bandwidth)
     except ValueError:  # rows of different lengths
         g = np.array(None)
-    if g.dtype.kind not in "iuf" or g.ndim > 1 or g.size == 0 or not np.all(np.isfinite(g) & (g > 0)):
-        raise UserError(f"bandwidth must be a positive number, or a list of one a coordinate, not {bandwidth!r}")
+    if g.dtype.kind not in "iuf" or g.ndim > 1 or g.size == 0 or not np.all((g >= SMALLEST) & (g <= LARGEST)):
+        raise UserError(
+            f"bandwidth must be a positive number, or a list of one a coordinate, from {SMALLEST:g} to {LARGEST:g}, not {bandwidth!r}"
+        )
     if g.ndim == 1 and dimension is not None and len(g) != dimension:
         raise UserError(
             f"bandwidth has {len(g)} values, but the samples have {dimension} coordinates; give one number, or one a coordinate"

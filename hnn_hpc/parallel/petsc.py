@@ -150,6 +150,9 @@ def petsc_lsqr(matrix, rows, communicator, iterations, is_done):
         try:
             solver.solve(right_side, y)
         except PETSc.Error as error:
+            words = " ".join(f"-{name}" for name in PETSc.Options(PREFIX).getAll())
+            if words and not shell.failure:
+                raise UserError(f"PETSc failed with the options {words}: {_reason(error)}") from None
             raise shell.failure or HnnError(f"PETSc failed: {_reason(error)}") from None
         if solver.getConvergedReason() <= 0:
             raise HnnError(f"PETSc's LSQR gave up with reason {solver.getConvergedReason()} after {solver.its} iterations")

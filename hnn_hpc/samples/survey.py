@@ -13,6 +13,7 @@ from hnn_hpc.features import Pool
 from hnn_hpc.random_streams import random_stream
 from hnn_hpc.samples.checksum import MODULUS, checksum
 from hnn_hpc.symplectic import gradient_from_vector_field
+from hnn_hpc.values import LARGEST, SMALLEST
 
 SMALLEST_POOL = 32768
 SLICE_BYTES = 4 * 2**20
@@ -21,10 +22,11 @@ VELOCITIES = MODULUS // 2  # the place of the first velocity in the checksum; th
 
 @dataclass(frozen=True)
 class _Part:
-    """What one rank saw: the limits (D,) and the checksum of its rows, and its rows of the pool."""
+    """What one rank saw: the limits (D,), the size of the largest velocity and the checksum of its rows, and its rows of the pool."""
 
     lower: np.ndarray
     upper: np.ndarray
+    largest_velocity: float
     checksum: int
     points: np.ndarray
     velocities: np.ndarray
@@ -50,10 +52,25 @@ def survey_samples(source, layout, communicator, features, seed):
             f"the coordinate {coordinate_name(coordinate, source.dimension)} of {source.location} is constant ({lower[coordinate]:g} "
             f"in all {source.count} samples), so H cannot be learned along it; remove that degree of freedom or vary it"
         )
+    _check_sizes(source, lower, upper, max(p.largest_velocity for p in parts))
     points, velocities = np.concatenate([p.points for p in parts]), np.concatenate([p.velocities for p in parts])
     energies = np.concatenate([p.energies for p in parts]) if source.has_energies else None
     total = sum(p.checksum for p in parts) % MODULUS
     return Pool(points, gradient_from_vector_field(velocities), energies, lower, upper, total)
+
+
+def _check_sizes(source, lower, upper, largest_velocity):
+    """Raise UserError where squares of what is computed from the samples would overflow or vanish."""
+    sizes = {
+        "the largest coordinate": np.abs([lower, upper]).max(),
+        "the smallest range of a coordinate": (upper - lower).min(),
+        "the largest velocity": largest_velocity or 1.0,  # all of them may be 0
+    }
+    for what, size in sizes.items():
+        if not SMALLEST <= size <= LARGEST:
+            raise UserError(
+                f"{what} of {source.location} is {size:.1e}; expected a number from {SMALLEST:g} to {LARGEST:g}: choose other units"
+            )
 
 
 def pool_size(samples, features):
@@ -64,16 +81,17 @@ def pool_size(samples, features):
 def _read_part(source, start, stop, pool_rows):
     step = max(1, SLICE_BYTES // (16 * source.dimension))
     lower, upper = np.full(source.dimension, np.inf), np.full(source.dimension, -np.inf)
-    total, pieces = 0, [source.read(start, start)]
+    largest, total, pieces = 0.0, 0, [source.read(start, start)]
     for first in range(start, stop, step):
         last = min(first + step, stop)
         samples = read_finite(source, first, last)
         lower, upper = np.minimum(lower, samples.points.min(axis=0)), np.maximum(upper, samples.points.max(axis=0))
+        largest = max(largest, np.abs(samples.velocities).max())
         total += checksum(samples.points, first * source.dimension) + checksum(samples.velocities, VELOCITIES + first * source.dimension)
         chosen = pool_rows[np.searchsorted(pool_rows, first) : np.searchsorted(pool_rows, last)] - first
         pieces.append([None if column is None else column[chosen] for column in samples])
     columns = [None if column[0] is None else np.concatenate(column) for column in zip(*pieces, strict=True)]
-    return _Part(lower, upper, total, *columns)
+    return _Part(lower, upper, largest, total, *columns)
 
 
 def read_finite(source, start, stop):

@@ -86,7 +86,7 @@ def solve(
             solution = Solution(
                 solver=plan.solver,
                 **answer,
-                certified=answer["backward_error"] <= allowed,
+                certified=bool(answer["backward_error"] <= allowed and answer["relative_residual"] < np.inf),  # neither is true of NaN
                 householder_rows=householder_rows,
                 seconds=time.perf_counter() - start,
             )

@@ -5,6 +5,7 @@ reduction gave. No file belongs to a rank, none is changed, and any set of them 
 finds whole and computes the blocks that none of them covers.
 """
 
+import os
 import time
 from contextlib import nullcontext, suppress
 from pathlib import Path
@@ -148,6 +149,8 @@ class Checkpoint:
         self._problem_told = True
 
     def _look(self):
+        if os.path.lexists(self.directory) and not self.directory.is_dir():
+            raise UserError(f"{self.directory} is in the way of a checkpoint and is no directory; move it, or set checkpoint_seconds to 0")
         if self.files and not (self.resume or self.force):
             raise UserError(
                 f"{self.directory} holds the checkpoint of a fit that was not finished; pass --resume to go on from it, or --force to "

@@ -4,7 +4,6 @@ import json
 import re
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -25,8 +24,6 @@ count = 40
 [solver]
 name = "lsqr"
 """
-
-needs_petsc = pytest.mark.skipif(find_spec("petsc4py") is None, reason="petsc4py is not installed")
 
 
 @pytest.fixture(autouse=True)
@@ -63,7 +60,6 @@ def refused(capfd, folder):
     return refused
 
 
-@needs_petsc
 def test_options_reach_the_solver_and_are_recorded(fit, folder):
     plain, printed = fit()
     assert plain["petsc_options"] == [] and not re.search("^petsc ", printed, re.MULTILINE)
@@ -78,7 +74,6 @@ def test_options_reach_the_solver_and_are_recorded(fit, folder):
     assert json.loads((folder / "results/job/result.json").read_text()) == result
 
 
-@needs_petsc
 @pytest.mark.parametrize(("words", "code"), [([], 0), (["-ksp_max_it", "1"], 3), (["-ksp_wrong"], 2)])
 def test_options_are_those_of_one_fit_however_it_ends(words, code, fit, capfd):
     plain, _ = fit()
@@ -88,7 +83,6 @@ def test_options_are_those_of_one_fit_however_it_ends(words, code, fit, capfd):
     assert again["iterations"] == plain["iterations"] and "KSP" not in printed
 
 
-@needs_petsc
 def test_the_json_object_is_the_last_line_after_what_petsc_prints():
     command = [sys.executable, "-m", "hnn_hpc", "fit", "job.toml", "--json", "--quiet", "--", "-ksp_monitor"]
     environment = {"PYTHONPATH": str(Path(__file__).parents[2])}
@@ -97,7 +91,6 @@ def test_the_json_object_is_the_last_line_after_what_petsc_prints():
     assert any("KSP Residual norm" in line for line in printed) and json.loads(result)["petsc_options"] == ["-ksp_monitor"]
 
 
-@needs_petsc
 def test_options_of_the_program_go_before_them(fit, folder):
     for argument in ("--output=here", "--set=features.count=30"):
         folder.joinpath("job.toml").write_text(JOB.replace("lsqr", "auto"))
@@ -131,7 +124,6 @@ def test_a_word_that_is_no_option_is_named(words, got, refused):
     assert refused("fit", "job.toml", "--", *words) == expected
 
 
-@needs_petsc
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -148,7 +140,6 @@ def test_an_option_that_has_no_effect_is_refused_before_the_fit(words, message, 
     assert refused("fit", "job.toml", "--", *words).startswith(message)
 
 
-@needs_petsc
 @pytest.mark.parametrize(
     ("settings", "instead"),
     [
@@ -184,7 +175,6 @@ def test_the_help_tells_of_them(capsys):
     assert "-- -ksp_monitor -ksp_max_it 30" in " ".join(capsys.readouterr().out.split())
 
 
-@needs_petsc
 def test_a_resumed_fit_takes_the_same_options_or_others(fit, monkeypatch, capfd):
     def interrupted(*arguments, **options):
         lsqr_correction(*arguments, **options)
@@ -202,3 +192,8 @@ def test_a_resumed_fit_takes_the_same_options_or_others(fit, monkeypatch, capfd)
     fresh, _ = fit()
     assert result["iterations"] < fresh["iterations"]
     assert result["relative_residual"] == pytest.approx(fresh["relative_residual"], rel=1e-9)
+
+
+def test_what_petsc_cannot_do_with_our_matrix_is_told_with_the_option(refused):
+    sentence = refused("fit", "job.toml", "--quiet", "--", "-ksp_diagonal_scale")
+    assert "PETSc failed with the options -ksp_diagonal_scale: " in sentence

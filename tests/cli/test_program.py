@@ -32,6 +32,25 @@ hnn_hpc.run.evaluate = evaluate
 sys.exit(main(["fit", "job.toml", "--json"]))
 """
 
+# A signal reaches one rank alone, as soon as it knows the others.
+EARLY = """
+import os, signal, sys
+from importlib import import_module
+
+program, launch = import_module("hnn_hpc.cli.main"), import_module("hnn_hpc.cli.launch")
+launch.PATIENCE = 0.5
+united = program.launched_communicator
+
+def launched_communicator(size):
+    communicator = united(size)
+    if communicator.rank == 1:
+        os.kill(os.getpid(), signal.SIGTERM)
+    return communicator
+
+program.launched_communicator = launched_communicator
+sys.exit(program.main(["fit", "job.toml"]))
+"""
+
 # No solution is good enough to be certified.
 STRICT = """
 import sys
@@ -130,4 +149,10 @@ def test_a_signal_ends_all_ranks_and_removes_the_half_written_file(number, ranks
     process.send_signal(number)
     code, _, err = finish(process)
     assert code == 1 and "interrupted" in err and "Traceback" not in err
+    assert [path.name for path in folder.iterdir()] == ["job.toml"]
+
+
+def test_a_signal_to_one_rank_at_the_start_ends_all(folder):
+    code, _, err = finish(start("-c", EARLY, ranks=2))
+    assert code and "interrupted" in err and "Traceback" not in err
     assert [path.name for path in folder.iterdir()] == ["job.toml"]

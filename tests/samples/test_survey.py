@@ -91,3 +91,24 @@ def test_a_constant_coordinate_is_named():
 
 def test_coordinates_have_the_names_of_the_ordering():
     assert [coordinate_name(d, 6) for d in range(6)] == ["q1", "q2", "q3", "p1", "p2", "p3"]
+
+
+@pytest.mark.parametrize(
+    "points, velocities, sentence",
+    [
+        (1e300, 1.0, "the largest coordinate of .* is [0-9.]+e.299; expected a number from 1e-100 to 1e.100: choose other units"),
+        (1e-200, 1.0, "the largest coordinate of .* is [0-9.]+e-201"),
+        (1.0, 1e160, "the largest velocity of .* is [0-9.]+e.1(59|60)"),
+        (1.0, 1e-200, "the largest velocity of .* is [0-9.]+e-20[01]"),
+    ],
+)
+def test_sizes_whose_squares_are_no_numbers_are_refused(seed, points, velocities, sentence):
+    rng = np.random.default_rng(seed)
+    source = ArraySamples(points * rng.uniform(-1, 1, (50, 2)), velocities * rng.uniform(-1, 1, (50, 2)), None, 50)
+    with pytest.raises(UserError, match=sentence):
+        survey_samples(source, RowLayout(50, 3), SerialCommunicator(), 10, 0)
+
+
+def test_velocities_may_all_be_zero(seed):
+    points = np.random.default_rng(seed).uniform(-1, 1, (50, 2))
+    survey_samples(ArraySamples(points, np.zeros((50, 2)), None, 50), RowLayout(50, 3), SerialCommunicator(), 10, 0)
