@@ -11,6 +11,7 @@ import io
 import os
 import re
 import sys
+import time
 import traceback
 
 from hnn_hpc import __version__
@@ -32,6 +33,8 @@ COMMANDS = {
     "figure": figure,
     "bench": bench,
 }
+
+TO_FORWARD = 0.3  # seconds that mpirun may need to pass on what was printed, which it drops once the program is aborted
 
 
 class Parser(argparse.ArgumentParser):
@@ -72,6 +75,7 @@ def _run(argv, interruptions):
         if alone or rank == 0:
             _print_error(error, f" on rank {rank}" if alone else "", "--json" in argv)
         if alone:
+            time.sleep(TO_FORWARD)
             communicator.abort(exit_code_of(error))
         return exit_code_of(error)
     if rank == 0:

@@ -147,7 +147,7 @@ def test_gcv_of_targets_of_zero_takes_no_ridge_that_matters(operator):
 
 @pytest.mark.parametrize("value", [-1, "best", float("nan"), True, None])
 def test_a_ridge_that_cannot_be_used_is_named(value):
-    with pytest.raises(UserError, match=r"ridge = .*: expected a number of at least 0, or 'gcv'"):
+    with pytest.raises(UserError, match=r"ridge = .*: expected 0, a number from 1e-100 to 1e.100, or 'gcv'"):
         FitOptions(ridge=value)
 
 
