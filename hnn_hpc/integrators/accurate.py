@@ -1,7 +1,6 @@
 """Trajectories with an error near 1e-12: training data, and the measure of the symplectic methods."""
 
 import numpy as np
-from scipy.integrate import solve_ivp
 
 from hnn_hpc.errors import UserError
 from hnn_hpc.integrators.arguments import checked_states, checked_steps
@@ -37,6 +36,7 @@ def accurate_trajectories(hamiltonian, starts, time_step, steps, first_index=0):
 
 def _follow(hamiltonian, start, times):
     """Return the states at those of the `times` that are reached, (reached times, D); times[0] always is."""
+    from scipy.integrate import solve_ivp  # here, for it takes 17 MB that fits do without
 
     def velocity(_, x):
         return hamiltonian.vector_field(x)

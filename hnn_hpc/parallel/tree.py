@@ -64,6 +64,8 @@ class _Lanes:
         to_compute = [number for number, (_, block) in enumerate(nodes) if block is not None]
         self._spared = len(owned) - len(to_compute)
         lanes = max(1, min(threads, len(to_compute)))
+        if lanes == 1:
+            self._combine = combine_alone
         edges = [0, *(to_compute[len(to_compute) * lane // lanes] for lane in range(1, lanes)), len(nodes)]
         self._parts = [nodes[edges[lane] : edges[lane + 1]] for lane in range(lanes)]
         self._stacks, self._locks = [[] for _ in self._parts], [Lock() for _ in self._parts]

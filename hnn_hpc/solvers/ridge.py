@@ -12,7 +12,6 @@ Technometrics 21, 1979). The noise itself is then σ̂² = ‖r‖² / (N - Σ �
 """
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 
 from hnn_hpc.solvers.certificate import Residual
 from hnn_hpc.solvers.lapack import singular_values_and_components
@@ -52,6 +51,8 @@ class RidgePath:
 
     def best_ridge(self):
         """Return the λ of the smallest GCV(λ) from 1e-16 σ_max to σ_max: on a grid first, for there may be several minima."""
+        from scipy.optimize import minimize_scalar  # here, for it takes 15 MB that most fits do without
+
         largest = self._values.max()
         if largest == 0:
             return 0.0

@@ -31,7 +31,7 @@ FIRST_ROWS = 2.02  # in columns: the R of fewer rows is a poor guess for that of
 SHORT_RUN = 4  # in columns: fewer rows are left to Householder QR, for renewing R would cost more than Cholesky QR gains
 SMALLEST_DIAGONAL = 4e-16
 ZERO_DIAGONAL = 1e-300  # of a column of zeros meanwhile
-FARTHEST = 10.0  # the norm of a row of Y that is not large
+FARTHEST = 30.0  # the norm of a row of Y that is not large
 GOLDEN_RATIO = (1 + sqrt(5)) / 2
 
 
