@@ -15,6 +15,7 @@ from hnn_hpc.solvers import NOMINAL, Plan, calibrate, probe_samples, settled, so
 from hnn_hpc.version import __version__
 
 FIRST_FIT = "first-"  # before the solver's name: the solve for the energies that a sampler needs, in a checkpoint
+REDUCTION = 2  # the meaning of what a checkpoint holds of one
 SHORTEST_CALIBRATED = 5.0  # seconds of one core of nominal speed: a shorter solve is not worth measuring the machine for
 SHARE_OF_MEMORY = 0.6  # of what the node has left, that an iterative solver may keep σ' in where no limit is given
 
@@ -83,6 +84,7 @@ class OutputLayerSolver:
             "activation": self.options.activation,
             "blocks": plan.layout.blocks,
             "first share": plan.first_share,
+            "reduction": REDUCTION,
             "piece": plan.piece_samples,
             "hidden layer": layer.digest,
             "checksum of the samples": f"{self.pool.checksum:016x}",

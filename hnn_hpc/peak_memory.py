@@ -36,7 +36,9 @@ def _left_in_cgroups(root="/sys/fs/cgroup", own="/proc/self/cgroup"):
 def _left_in(group):
     with suppress(OSError, ValueError):  # ValueError: the limit is "max"
         limit, taken = (int((group / name).read_text()) for name in ("memory.max", "memory.current"))
-        return max(0, limit - taken)
+        told = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+        cached = sum(int(told.get(name, 0)) for name in ("active_file", "inactive_file"))  # which gives way
+        return max(0, limit - taken + cached)
     return None
 
 

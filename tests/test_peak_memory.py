@@ -11,11 +11,12 @@ def groups(tmp_path):
     """Writes (limit, taken) of a control group, and has this process in the group job/step."""
     (tmp_path / "own").write_text("4:memory:/elsewhere\n0::/job/step\n")
 
-    def write(name, limit, taken):
+    def write(name, limit, taken, cached=20):
         group = tmp_path / "root" / name
         group.mkdir(parents=True, exist_ok=True)
         (group / "memory.max").write_text(f"{limit}\n")
         (group / "memory.current").write_text(f"{taken}\n")
+        (group / "memory.stat").write_text(f"anon 77\nactive_file 20\ninactive_file {cached - 20}\n")
 
     write.left = lambda: peak_memory._left_in_cgroups(tmp_path / "root", tmp_path / "own")
     return write
@@ -25,7 +26,7 @@ def test_every_group_above_this_process_counts(groups):
     assert groups.left() == []
     groups("job/step", "max", 300)
     assert groups.left() == []
-    groups("job", 1000, 300)
+    groups("job", 1000, 350, cached=50)
     assert groups.left() == [700]
     groups("job/step", 400, 500)
     assert sorted(groups.left()) == [0, 700]

@@ -19,7 +19,6 @@ import numpy as np
 from hnn_hpc.errors import UserError, look_up
 from hnn_hpc.features.pairs import draw_gradient_swim, draw_swim, draw_uniform_swim
 from hnn_hpc.features.pool import HiddenLayer
-from hnn_hpc.values import LARGEST, SMALLEST
 
 
 def draw_anchored(pool, count, rng, *, activation, bandwidth):
@@ -39,6 +38,9 @@ def draw_elm(pool, count, rng, *, activation, bandwidth=None):
     """Draw w ~ N(0, 1)^D and b ~ U(lo, hi), lo and hi being the smallest and largest limit of any coordinate (arXiv 2411.17511)."""
     weights = rng.standard_normal((count, pool.dimension))
     return HiddenLayer(weights, rng.uniform(pool.lower.min(), pool.upper.max(), size=count), {"duplicates_left": 0})
+
+
+LEAST_BANDWIDTH, LARGEST_BANDWIDTH = 1e-50, 1e50  # whose weights have squares that are numbers
 
 
 @dataclass(frozen=True)
@@ -85,9 +87,10 @@ def checked_bandwidth(bandwidth, dimension=None):
         g = np.asarray(bandwidth)
     except ValueError:  # rows of different lengths
         g = np.array(None)
-    if g.dtype.kind not in "iuf" or g.ndim > 1 or g.size == 0 or not np.all((g >= SMALLEST) & (g <= LARGEST)):
+    if g.dtype.kind not in "iuf" or g.ndim > 1 or g.size == 0 or not np.all((g >= LEAST_BANDWIDTH) & (g <= LARGEST_BANDWIDTH)):
         raise UserError(
-            f"bandwidth must be a positive number, or a list of one a coordinate, from {SMALLEST:g} to {LARGEST:g}, not {bandwidth!r}"
+            f"bandwidth must be a positive number, or a list of one a coordinate, from {LEAST_BANDWIDTH:g} to {LARGEST_BANDWIDTH:g}, "
+            f"not {bandwidth!r}"
         )
     if g.ndim == 1 and dimension is not None and len(g) != dimension:
         raise UserError(

@@ -4,11 +4,11 @@ from contextlib import nullcontext
 
 from hnn_hpc.errors import Interruption
 
-# The names of the arrays that a checkpoint holds besides nodes: what the nodes are of no use without; the triangle of the rows, where more
-# is merged after it; the triangle of [A | f]; w (M,) so far, and the rcond that it is for. And how far a solve is when it saves them: what
-# was saved in an earlier stage is of no use any more.
-BESIDE_NODES, ROWS, TRIANGLE, COEFFICIENTS = "beside-nodes", "rows", "triangle", "coefficients"
-STAGES = {BESIDE_NODES: 0, ROWS: 1, TRIANGLE: 2, COEFFICIENTS: 2}
+# The names of the arrays that a checkpoint holds besides nodes: what the nodes are of no use without; the triangle of most rows and the
+# numbers of the samples that it lacks; that of all rows, where more is merged after it; the triangle of [A | f]; w (M,) so far, and the
+# rcond that it is for. And how far a solve is when it saves them: what was saved in an earlier stage is of no use any more.
+BESIDE_NODES, MOST_ROWS, FAR, ROWS, TRIANGLE, COEFFICIENTS = "beside-nodes", "most-rows", "far", "rows", "triangle", "coefficients"
+STAGES = {BESIDE_NODES: 0, MOST_ROWS: 1, FAR: 1, ROWS: 2, TRIANGLE: 3, COEFFICIENTS: 3}
 
 
 class NoCheckpoint:
@@ -33,6 +33,9 @@ class NoCheckpoint:
 
         On all ranks; the array, which is not to change while nodes are saved, is on rank 0, None stands for it elsewhere.
         """
+
+    def end_nodes(self):
+        """Let go of the array that `begin_nodes` was given, for no node is to come."""
 
     def load_node(self, node):
         """Return the value of one of `nodes`."""

@@ -6,12 +6,12 @@ number of ranks or threads, so every rank count merges the same pairs and gives 
 """
 
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, log2
 
 # A power of two, so that halves of the tree hold as many rows each; and the least rows of a block, in units of the columns.
 BLOCKS = 64
 BLOCK_ROWS = 2
-# 2 rows columns² of the largest block where there are more than BLOCKS: some five seconds of a core.
+# 2 rows columns² of the largest block where there are more than BLOCKS: some five to ten seconds of a core.
 BLOCK_FLOPS = 2e11
 
 
@@ -52,7 +52,8 @@ def plan_layout(samples, columns, rows_per_sample=1):
         blocks //= 2
     if blocks == BLOCKS:
         most = min(rows // (BLOCK_ROWS * columns), samples)
-        blocks *= max(1, min(ceil(2 * rows * columns**2 / (blocks * BLOCK_FLOPS)), most // blocks))
+        times = max(1, min(ceil(2 * rows * columns**2 / (blocks * BLOCK_FLOPS)), most // blocks))
+        blocks *= 2 ** int(log2(times))
     return RowLayout(samples, blocks)
 
 

@@ -25,7 +25,7 @@ def tree_reduce(communicator, layout, leaf, combine, threads=1, on_leaf=None, ch
     array, may overwrite both; threads (int): blocks of this rank in work at once; on_leaf(n=1): called after each block, from any thread,
     and once for the n blocks that a checkpoint spares; checkpoint: see `NoCheckpoint`. Each rank saves the nodes of its own blocks when it
     is due, while the threads compute, and at an interruption, which is raised as `Interruption` on all ranks. combine_alone: what takes the
-    place of combine when a rank's threads have come to their ends, bit for bit the same, so that it may use them all.
+    place of combine while no more than one thread of a rank has work, bit for bit the same, so that it may use them all.
     """
     checkpoint, on_leaf, blocks = checkpoint or NoCheckpoint(), on_leaf or (lambda n=1: None), layout.blocks
     combine_alone = combine_alone or combine

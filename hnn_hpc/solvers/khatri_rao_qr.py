@@ -27,10 +27,10 @@ def khatri_rao_triangle(operator, plan, communicator, on_leaf=None, checkpoint=N
     """Return (the (M + 1, M + 1) triangle of [A | f] on rank 0, None on the others; householder_rows of all ranks). Collective.
 
     `reduce_rows` for [S | F], whose triangle rank 0 then broadcasts, since the D merges are shared as well: two triangles of order M a
-    thread, and log2(D) of them that wait. Bitwise independent of ranks and threads.
+    thread, and log2(D) of them that wait for a thread. Bitwise independent of ranks and threads.
 
-    Parameters: operator with `factors` and `weights` (GradientOperator); plan (Plan), checkpoint: see `reduce_rows`. At an interruption
-    of the merges the checkpoint keeps the triangle of [S | F].
+    Parameters: operator with `factors` and `weights` (GradientOperator); plan (Plan), checkpoint: see `reduce_rows`. While coordinates
+    merge it keeps the triangle of [S | F].
     """
     (M, D), checkpoint = operator.weights.shape, checkpoint or NoCheckpoint()
     triangle, householder_rows = _triangle_of_rows(operator, plan, communicator, on_leaf, checkpoint)
@@ -45,12 +45,18 @@ def khatri_rao_triangle(operator, plan, communicator, on_leaf=None, checkpoint=N
         return group
 
     with_all_threads = partial(combine, threads=plan.threads)
-    layout, heed = RowLayout(D, D), checkpoint.heeding()
-    try:
-        reduced = tree_reduce(communicator, layout, triangle_of_coordinate, combine, plan.threads, heed, combine_alone=with_all_threads)
-    except Interruption:
-        if checkpoint.is_kept and communicator.is_root:
+
+    def keep():
+        if checkpoint.is_kept and communicator.is_root and ROWS not in checkpoint.names:
             checkpoint.save(ROWS, triangle, householder_rows)
+
+    heed = checkpoint.heeding(lambda n: keep() if checkpoint.is_due() else None)
+    try:
+        reduced = tree_reduce(
+            communicator, RowLayout(D, D), triangle_of_coordinate, combine, plan.threads, heed, combine_alone=with_all_threads
+        )
+    except Interruption:
+        keep()
         checkpoint.settle(communicator)
         raise
     return reduced, householder_rows

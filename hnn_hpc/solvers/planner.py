@@ -47,7 +47,7 @@ class Plan:
     layout          the fixed global blocks (RowLayout)
     columns         of the matrix that is factored: M + D for [S | F], M + 1 for [A | f]
     rows_per_sample of the same: 1 or D
-    first_share     the part of every piece that a QR starts with (see `row_triangle`)
+    first_share     the part of all samples that a QR starts with (see `row_triangle`)
     piece_samples   that a piece has at most
     factor_flops, pass_flops, pivoting_flops
                     of the factorization and its merges; of one pass for the true residual; of the rank decision, where it is needed

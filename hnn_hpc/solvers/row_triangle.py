@@ -17,22 +17,22 @@ by Householder QR in the end.
 """
 
 from functools import partial
-from math import sqrt
 
 import numpy as np
 
-from hnn_hpc.parallel.checkpoint import BESIDE_NODES, NoCheckpoint
+from hnn_hpc.errors import Interruption
+from hnn_hpc.parallel.checkpoint import BESIDE_NODES, FAR, MOST_ROWS, NoCheckpoint
 from hnn_hpc.parallel.tree import tree_reduce
 from hnn_hpc.solvers.lapack import cholesky_in_place, divide_by_triangle, multiply_triangles
 from hnn_hpc.solvers.packed_gram import add_packed_gram, packed_size, unpacked
 from hnn_hpc.solvers.triangle import stack, stack_rows, triangle_of
 
-FIRST_ROWS = 2.02  # in columns: the R of fewer rows is a poor guess for that of all; half of them is seldom less than columns
+FIRST_ROWS = 2.02  # in columns: the R of fewer rows is a poor guess for that of all; half of them is seldom fewer than columns
 SHORT_RUN = 4  # in columns: fewer rows are left to Householder QR, for renewing R would cost more than Cholesky QR gains
 SMALLEST_DIAGONAL = 4e-16
 ZERO_DIAGONAL = 1e-300  # of a column of zeros meanwhile
 FARTHEST = 30.0  # the norm of a row of Y that is not large
-GOLDEN_RATIO = (1 + sqrt(5)) / 2
+GOLDEN_RATIO = np.uint64(0x9E3779B97F4A7C15)  # its fraction, in units of 2⁻⁶⁴
 
 
 def first_share(rows, columns):
@@ -44,7 +44,8 @@ def reduce_rows(read, plan, communicator, on_leaf=None, checkpoint=None):
     """Return (the triangle of the rows of all samples, (n, n) column-major, on rank 0, None on the others; householder_rows). Collective.
 
     householder_rows: how many rows, besides the first, Householder QR took because Cholesky QR was not safe for them. Two looks at the
-    samples. Bitwise independent of ranks and threads. Memory of a rank: R, and a piece and log2(blocks) packed Gram matrices a thread.
+    samples, and a third at the far ones. Bitwise independent of ranks and threads. Memory of a rank: R, and a piece and log2(blocks) packed
+    Gram matrices a thread; 8 bytes a far sample.
 
     Parameters: read(start, stop, places) -> (rows, n) float64, column-major and ours to overwrite: the rows of the samples start + places,
     places being an array of integers; plan (Plan): blocks, their pieces, threads, first_share, rows_per_sample; on_leaf(): called after
@@ -55,14 +56,25 @@ def reduce_rows(read, plan, communicator, on_leaf=None, checkpoint=None):
     if plan.first_share == 1:
         reduction.add_by_householder(reduction.first, checkpoint.heeding(on_leaf))
         return reduction.finished(), 0
-    if BESIDE_NODES in checkpoint.names:
-        reduction.load(checkpoint)
+    if {MOST_ROWS, FAR} <= checkpoint.names:
+        far = reduction.load(checkpoint, MOST_ROWS, FAR).astype(int)
     else:
-        reduction.add_by_householder(reduction.first, checkpoint.heeding())
-        checkpoint.begin_nodes(reduction.R)
-    far = reduction.add_by_cholesky(reduction.rest, on_leaf, checkpoint)
-    if len(far):  # not to be interrupted, for it takes but a moment, and all that went before would be lost
-        reduction.add_by_householder(partial(_places_of, far))
+        if BESIDE_NODES in checkpoint.names:
+            reduction.load(checkpoint, BESIDE_NODES)
+        else:
+            reduction.add_by_householder(reduction.first, checkpoint.heeding())
+            checkpoint.begin_nodes(reduction.R)
+        far = reduction.add_by_cholesky(reduction.rest, on_leaf, checkpoint)
+        checkpoint.end_nodes()
+    if len(far):
+        try:
+            reduction.add_by_householder(partial(_places_of, far), checkpoint.heeding())
+        except Interruption:
+            if checkpoint.is_kept and communicator.is_root:
+                checkpoint.save(MOST_ROWS, reduction.R)
+                checkpoint.save(FAR, far.astype(float))
+            checkpoint.settle(communicator)
+            raise
     return reduction.finished(), plan.rows_per_sample * len(far)
 
 
@@ -71,7 +83,9 @@ def is_first(start, stop, share):
 
     Those whose multiple of the golden ratio has a small fraction are spread evenly, and in step with no period of the data.
     """
-    return np.arange(start, stop) * GOLDEN_RATIO % 1 < share
+    if share == 1:
+        return np.ones(stop - start, bool)
+    return np.arange(start, stop, dtype=np.uint64) * GOLDEN_RATIO < np.uint64(share * 2**64)
 
 
 def _append(values, more):
@@ -102,13 +116,16 @@ class _Reduction:
         """Return the places of the others."""
         return np.flatnonzero(~is_first(start, stop, self._plan.first_share))
 
-    def load(self, checkpoint):
-        """Begin with the R that a checkpoint holds."""
+    def load(self, checkpoint, name, beside=None):
+        """Begin with the R that a checkpoint holds under a name; return what it holds under another, on every rank."""
+        found = None
         with self._communicator.together():
             if self._communicator.is_root:
-                self.R, _ = checkpoint.load(BESIDE_NODES)
+                self.R, _ = checkpoint.load(name)
+                found = beside and checkpoint.load(beside)[0]
+        return self._communicator.broadcast(found)
 
-    def add_by_householder(self, places_in, on_leaf=None):
+    def add_by_householder(self, places_in, on_leaf):
         """Merge the rows of those samples into R that are at places_in(start, stop) of each piece, by the fixed tree."""
 
         def leaf(block):

@@ -146,7 +146,7 @@ class _State:
         """Save what is not saved yet."""
         if self._is_root and TRIANGLE not in self._checkpoint.names:
             self._checkpoint.save(TRIANGLE, self._triangle, self._householder_rows)
-        if self._coefficients is not None:
+        if self._coefficients is not None and TRIANGLE in self._checkpoint.names:
             self._checkpoint.save(COEFFICIENTS, np.append(self._coefficients, self._rcond))
 
 

@@ -32,6 +32,9 @@ class SolveCheckpoint(NoCheckpoint):
         if array is not None:
             self._remove_until(0)
 
+    def end_nodes(self):
+        self._beside = None
+
     def load_node(self, node):
         return self.load(part_of(node))[0]
 

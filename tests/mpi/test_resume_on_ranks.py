@@ -12,7 +12,7 @@ from hnn_hpc.errors import Interruption
 from hnn_hpc.operators import GradientOperator
 from hnn_hpc.parallel.communicator import SerialCommunicator
 from hnn_hpc.samples import ArraySamples, SystemSamples
-from hnn_hpc.solvers import khatri_rao_qr, sketched_lsqr
+from hnn_hpc.solvers import khatri_rao_qr, row_triangle, sketched_lsqr
 from hnn_hpc.storage import Checkpoint
 from hnn_hpc.systems import make_system
 from hnn_hpc.training import fit_source
@@ -133,6 +133,26 @@ def test_while_the_answer_is_checked_one_rank_is_told_and_the_triangle_is_kept(c
     found, _ = resume(shared_tmp_path, communicator, solver)
     assert found.record["blocks_taken_over"] == BLOCKS
     monkeypatch.undo()
+    check_same(found, solver)
+
+
+@pytest.mark.parametrize("solver", ["khatri-rao-qr", "tsqr"])
+def test_while_far_rows_are_added_one_rank_is_told_and_most_rows_are_kept(communicator, shared_tmp_path, monkeypatch, solver):
+    signals, plain = Signals(), row_triangle._places_of
+
+    def told(*arguments):
+        signals.noted = communicator.rank == communicator.size - 1
+        return plain(*arguments)
+
+    checkpoint = Checkpoint(shared_tmp_path / "checkpoint", interruptions=signals)
+    with monkeypatch.context() as patch, pytest.raises(Interruption):
+        patch.setattr(row_triangle, "_places_of", told)
+        fit_source(SOURCE, options(solver), communicator, checkpoint=checkpoint)
+    assert checkpoint.files == [f"{solver}.far.h5", f"{solver}.most-rows.h5"]
+    with monkeypatch.context() as patch:
+        patch.setattr(row_triangle._Reduction, "add_by_cholesky", lambda *_: pytest.fail("factored again"))
+        found, _ = resume(shared_tmp_path, communicator, solver)
+    assert found.record["blocks_taken_over"] == BLOCKS
     check_same(found, solver)
 
 

@@ -108,7 +108,7 @@ def test_blocks_of_huge_problems_stay_affordable_and_no_more_are_there_than_that
     for samples in [10**exponent for exponent in range(1, 12)]:
         layout = plan_layout(samples, 1001)
         flops = 2 * layout.largest_block * 1001**2
-        assert layout.blocks >= before and flops <= 1.001 * BLOCK_FLOPS
+        assert layout.blocks >= before and flops <= 2.001 * BLOCK_FLOPS
         if layout.blocks > BLOCKS:
             assert layout.blocks % BLOCKS == 0 and flops > BLOCK_FLOPS / 2 and layout.largest_block >= BLOCK_ROWS * 1001
         before = layout.blocks
@@ -117,7 +117,7 @@ def test_blocks_of_huge_problems_stay_affordable_and_no_more_are_there_than_that
 
 def test_blocks_stay_tall_whatever_they_take():
     layout = plan_layout(10**7, 10**4)
-    assert layout == RowLayout(10**7, 448)
+    assert layout == RowLayout(10**7, 256)
     assert 2 * layout.largest_block * 10**8 > BLOCK_FLOPS
 
 

@@ -1,14 +1,12 @@
 """Matrices of known flaws, plain oracles, and the tolerances of the solvers' tests with their reasons."""
 
-from itertools import pairwise
-
 import numpy as np
 
 # Some units of 1.1e-16 for sums of a few hundred terms or merges, relative to the norms of what is summed.
 ROUND_OFF = 3e-14
 # Householder QR is columnwise backward stable, so that singular values of the scaled matrix are right to units of round-off times σ_max.
 STABLE = 3e-15
-# Where rows are nearly far, Cholesky QR loses a factor of up to FARTHEST squared; so it is if the first rows are few.
+# Where rows are nearly far, Cholesky QR loses a factor of up to FARTHEST; so it is if the first rows are few.
 BESIDE_HOUSEHOLDER = 3e-13
 
 
@@ -55,8 +53,3 @@ def scaled_lstsq(A, f, rcond):
     norms = column_norms(A)
     w, _, rank, _ = np.linalg.lstsq(A / norms, f, rcond=rcond)
     return w / norms, np.linalg.norm(A @ (w / norms) - f), rank
-
-
-def cut(rows, first, piece):
-    """The (start, stop) of a first piece and of later ones."""
-    return list(pairwise([0, *range(first, rows, piece), rows]))

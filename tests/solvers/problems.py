@@ -57,7 +57,7 @@ def dense(operator):
 
 
 def plan_for(name, operator, blocks=None, share=None, piece=None):
-    """The plan of a solver; where they are given, with so many blocks, this share of their pieces first, pieces of so many samples."""
+    """The plan of a solver; where they are given, with so many blocks, this share of all samples first, pieces of so many samples."""
     K, D, M = operator.samples, operator.rows_per_sample, operator.columns
     the_plan = plan(K, D, M, name)
     assert share is None or 0 < share <= 1

@@ -79,6 +79,12 @@ def test_the_first_samples_are_the_same_for_any_pieces(share, cuts):
     assert all(abs(part.sum() - share * len(part)) < 3 for part in parts)
 
 
+@pytest.mark.parametrize("start", [10**6, 10**12, 10**15])
+def test_the_first_samples_are_as_many_as_they_should_wherever_they_are(start):
+    places = np.flatnonzero(is_first(start, start + 10**6, 1e-3))
+    assert len(places) == pytest.approx(1000, abs=5) and np.diff(places).max() < 5000
+
+
 @pytest.mark.parametrize("exponent", [8, 100, 150])
 def test_the_scale_of_a_column_does_not_matter(rng, exponent):
     A = rng.standard_normal((400, 20)) * 10.0 ** rng.permutation(np.linspace(-exponent, exponent, 20))
