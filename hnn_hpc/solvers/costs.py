@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from math import ceil, log2
 
+from hnn_hpc.features.feature_map import CACHED_VALUES
 from hnn_hpc.operators.gradient import PIECE_VALUES
 from hnn_hpc.solvers.packed_gram import packed_size
 from hnn_hpc.solvers.sketch import NONZEROS, PANEL, RUN
@@ -122,7 +123,7 @@ def row_triangle_stages(assembling, rows, n, blocks, share, piece):
     first = Stage("first rows", halves, n, householder, merge, n**2, leaf=leaf)
     cholesky = {"cholesky_qr": 2 * (1 - share) * rows * n**2, "samples": assembling["samples"]}
     gram = packed_size(n)
-    leaf = ceil((1 - share) * piece) * n + gram
+    leaf = ceil((1 - share) * piece) * n + gram + min(CACHED_VALUES, piece * n)
     factor = Stage("factor", blocks, n, total(assembling, cholesky), {"memory": 24 * gram}, gram, n**2, held=n**2, leaf=leaf)
     return first, factor, Stage("renew", 1, n, {"householder": 2 / 3 * n**3}, held=2 * n**2 + gram)
 
@@ -136,7 +137,7 @@ def coordinates_stage(D, M, n):
 def gram_stage(K, D, M, n, blocks, piece):
     """Return the stage of the Gram matrix of [S | F]: n² flops a sample; merging two is adding them."""
     work, gram = total(assembly(K, D, M), {"gram": K * n**2}), packed_size(n)
-    return Stage("factor", blocks, n, work, {"memory": 24 * gram}, value=gram, leaf=piece * n + gram)
+    return Stage("factor", blocks, n, work, {"memory": 24 * gram}, value=gram, leaf=piece * n + gram + min(CACHED_VALUES, piece * M))
 
 
 def solve_stage(M, work, factor=TRUNCATED):
@@ -150,6 +151,11 @@ def ridge_work(M, by_gcv):
     return total({"merge": 2 / 3 * M**3, "multiply": M**3}, path if by_gcv else {})
 
 
+def _held_by_products(D, M, samples):
+    """Return the numbers that a thread holds in a product: a little of S, and in making it, the samples, targets and residuals of a run."""
+    return min(PIECE_VALUES, samples * M) + min(CACHED_VALUES, samples * M) + 6 * D * samples
+
+
 def certify_stages(K, D, M, blocks, piece, assembling, factor=TRUNCATED):
     """Return the stages of PASSES for the true residual, r = f - A w and Aᵀr, and of their certificates on rank 0.
 
@@ -158,7 +164,7 @@ def certify_stages(K, D, M, blocks, piece, assembling, factor=TRUNCATED):
     reading = times(PASSES, total(assembling, products(K, D, M)))
     judging = {"merge": ESTIMATES * 2 / 3 * M**3, "memory": PASSES * 80 * M**2}
     return (
-        Stage("certify", blocks, M, reading, value=M + 2, broadcast=M, held=factor * M**2, leaf=PIECE_VALUES + 6 * D * piece),
+        Stage("certify", blocks, M, reading, value=M + 2, broadcast=M, held=factor * M**2, leaf=_held_by_products(D, M, piece)),
         Stage("certificate", 1, M, judging, held=(factor + CERTIFICATE) * M**2),
     )
 
@@ -180,9 +186,7 @@ def lsqr_stages(K, D, M, blocks, s, factoring, deciding, kept):
         Stage("sketch", blocks, M, sketching, broadcast=s * n, held=s * n, leaf=(RUN + 1) * s * PANEL, spread=rows),
         *(replace(stage, held=stage.held + s * n, spread=rows) for stage in factoring),
         replace(deciding, spread=rows),
-        Stage(
-            "iterate", blocks, M, iterating, value=M + 1, broadcast=M, held=held, leaf=PIECE_VALUES + 6 * D * ceil(K / blocks), spread=rows
-        ),
+        Stage("iterate", blocks, M, iterating, {}, M + 1, M, held, _held_by_products(D, M, ceil(K / blocks)), rows),
         Stage("precondition", 1, M, {"memory": 24 * ITERATIONS * M**2}, held=held, spread=rows),
         *certify_stages(K, D, M, blocks, ceil(K / blocks), making),
     )

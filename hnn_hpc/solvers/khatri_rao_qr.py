@@ -26,8 +26,8 @@ from hnn_hpc.solvers.triangle import combine
 def khatri_rao_triangle(operator, plan, communicator, on_leaf=None, checkpoint=None):
     """Return (the (M + 1, M + 1) triangle of [A | f] on rank 0, None on the others; householder_rows of all ranks). Collective.
 
-    `reduce_rows` for [S | F], whose triangle rank 0 then broadcasts, since the D merges are shared as well: two triangles of order M a
-    thread, and log2(D) of them that wait for a thread. Bitwise independent of ranks and threads.
+    `reduce_rows` for [S | F], whose triangle rank 0 then broadcasts, since the D merges are shared as well: a thread has two triangles of
+    order M in work and log2(D) that wait. Bitwise independent of ranks and threads.
 
     Parameters: operator with `factors` and `weights` (GradientOperator); plan (Plan), checkpoint: see `reduce_rows`. While coordinates
     merge it keeps the triangle of [S | F].

@@ -51,7 +51,7 @@ def candidate_of(coefficients, residual, factor, penalty, good_enough, threads):
 
 
 def refine(operator, factor, coefficients, plan, communicator, penalty=None, allowed=0.0, progress=None, on_answer=None):
-    """Return (the best `Candidate` on rank 0, None on the others; passes over the samples besides; iterations of the plan's). Collective.
+    """Return (the best `Candidate` on rank 0, None on the others; passes for residuals; iterations of the plan's steps). Collective.
 
     Rounding leaves a part of r that A can still reach. Where it is a good part of r, as on ill-conditioned problems that are fitted
     almost exactly, or where the backward error is above `allowed`, a correction lowers it: the plan's own steps, or else (R̄ᵀR̄)⁺ Āᵀr

@@ -21,7 +21,7 @@ from functools import partial
 import numpy as np
 
 from hnn_hpc.errors import Interruption
-from hnn_hpc.parallel.checkpoint import BESIDE_NODES, FAR, MOST_ROWS, NoCheckpoint
+from hnn_hpc.parallel.checkpoint import BESIDE_NODES, MOST_ROWS, NoCheckpoint
 from hnn_hpc.parallel.tree import tree_reduce
 from hnn_hpc.solvers.lapack import cholesky_in_place, divide_by_triangle, multiply_triangles
 from hnn_hpc.solvers.packed_gram import add_packed_gram, packed_size, unpacked
@@ -56,8 +56,8 @@ def reduce_rows(read, plan, communicator, on_leaf=None, checkpoint=None):
     if plan.first_share == 1:
         reduction.add_by_householder(reduction.first, checkpoint.heeding(on_leaf))
         return reduction.finished(), 0
-    if {MOST_ROWS, FAR} <= checkpoint.names:
-        far = reduction.load(checkpoint, MOST_ROWS, FAR).astype(int)
+    if MOST_ROWS in checkpoint.names:
+        far = reduction.load(checkpoint, MOST_ROWS)
     else:
         if BESIDE_NODES in checkpoint.names:
             reduction.load(checkpoint, BESIDE_NODES)
@@ -71,8 +71,7 @@ def reduce_rows(read, plan, communicator, on_leaf=None, checkpoint=None):
             reduction.add_by_householder(partial(_places_of, far), checkpoint.heeding())
         except Interruption:
             if checkpoint.is_kept and communicator.is_root:
-                checkpoint.save(MOST_ROWS, reduction.R)
-                checkpoint.save(FAR, far.astype(float))
+                checkpoint.save(MOST_ROWS, np.append(reduction.R.ravel(order="F"), far))
             checkpoint.settle(communicator)
             raise
     return reduction.finished(), plan.rows_per_sample * len(far)
@@ -116,14 +115,14 @@ class _Reduction:
         """Return the places of the others."""
         return np.flatnonzero(~is_first(start, stop, self._plan.first_share))
 
-    def load(self, checkpoint, name, beside=None):
-        """Begin with the R that a checkpoint holds under a name; return what it holds under another, on every rank."""
-        found = None
+    def load(self, checkpoint, name):
+        """Begin with the R that a checkpoint holds under a name; return the numbers of samples behind it, if any, on every rank."""
+        far, n = None, self._plan.columns
         with self._communicator.together():
             if self._communicator.is_root:
-                self.R, _ = checkpoint.load(name)
-                found = beside and checkpoint.load(beside)[0]
-        return self._communicator.broadcast(found)
+                values = checkpoint.load(name)[0].ravel(order="F")
+                self.R, far = values[: n * n].reshape((n, n), order="F"), values[n * n :].astype(int)
+        return self._communicator.broadcast(far)
 
     def add_by_householder(self, places_in, on_leaf):
         """Merge the rows of those samples into R that are at places_in(start, stop) of each piece, by the fixed tree."""

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import asdict
-from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -42,7 +41,6 @@ def test_everybody_comes_to_the_same_answer_on_the_same_problem(peer, expected):
     assert result["seconds"] > 0 and result["peak_memory_bytes"] > 1e7
 
 
-@pytest.mark.skipif(find_spec("petsc4py") is None, reason="petsc4py is not installed")
 def test_plain_lsqr_of_petsc_comes_to_the_same_answer_and_says_where_it_stopped(expected):
     result = run_process(what("petsc-lsqr"), 1, 1, 100)
     assert (result["status"], result["digest"], result["note"]) == ("ok", expected["digest"], None)

@@ -148,7 +148,7 @@ def test_while_far_rows_are_added_one_rank_is_told_and_most_rows_are_kept(commun
     with monkeypatch.context() as patch, pytest.raises(Interruption):
         patch.setattr(row_triangle, "_places_of", told)
         fit_source(SOURCE, options(solver), communicator, checkpoint=checkpoint)
-    assert checkpoint.files == [f"{solver}.far.h5", f"{solver}.most-rows.h5"]
+    assert checkpoint.files == [f"{solver}.most-rows.h5"]
     with monkeypatch.context() as patch:
         patch.setattr(row_triangle._Reduction, "add_by_cholesky", lambda *_: pytest.fail("factored again"))
         found, _ = resume(shared_tmp_path, communicator, solver)

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -25,7 +24,6 @@ SERIAL, RCOND = SerialCommunicator(), 1e-13
 K, D, M = 2000, 4, 80
 LAYOUT = RowLayout(K, 5)
 
-needs_petsc = pytest.mark.skipif(find_spec("petsc4py") is None, reason="petsc4py is not installed")
 SCALES = {"cond 1": 1.0, "cond 1e5": 0.08, "cond 1e10": 0.005}
 
 
@@ -71,7 +69,6 @@ def options():
         database.delValue(name)
 
 
-@needs_petsc
 @pytest.mark.parametrize("start", ["sketched", "zero"])
 @pytest.mark.parametrize("kind", [*SCALES, "twice", "zero feature"])
 def test_residual_is_that_of_lstsq(kind, start):
@@ -94,7 +91,6 @@ def test_residual_is_that_of_lstsq(kind, start):
     assert factor.rank == {"twice": M // 2, "zero feature": M - 1}.get(kind, M)
 
 
-@needs_petsc
 def test_coefficients_are_those_of_lstsq():
     operator = problem()
     factor, w = sketched_start(operator)
@@ -106,7 +102,6 @@ def test_coefficients_are_those_of_lstsq():
     assert np.linalg.norm(w - expected) > 1e-3 * np.linalg.norm(expected)  # so it was not there before
 
 
-@needs_petsc
 def test_an_iteration_is_one_pass_over_the_samples(monkeypatch):
     operator, passes = problem("cond 1e10"), []
     residual = operator.residual
@@ -122,7 +117,6 @@ def test_an_iteration_is_one_pass_over_the_samples(monkeypatch):
     assert len(steps) == len(passes)
 
 
-@needs_petsc
 @pytest.mark.parametrize("wanted", [1e-2, 1e-6, 1e-10])
 def test_it_stops_at_the_reachable_part_that_is_asked_for(wanted):
     operator = problem()
@@ -137,7 +131,6 @@ def test_it_stops_at_the_reachable_part_that_is_asked_for(wanted):
     assert len(found) == iterations
 
 
-@needs_petsc
 def test_nothing_to_do_takes_no_iteration():
     operator = problem()
     factor, _ = sketched_start(operator)
@@ -150,7 +143,6 @@ def test_nothing_to_do_takes_no_iteration():
     assert (y.shape, iterations) == ((0,), 0)
 
 
-@needs_petsc
 def test_it_stops_where_the_residual_is_round_off():
     """Targets that the features fit exactly: all of r stays reachable, however small r becomes."""
     operator = problem()
@@ -164,7 +156,6 @@ def test_it_stops_where_the_residual_is_round_off():
     np.testing.assert_allclose(factor.basis(y) / factor.column_norms, exact, rtol=1e-9)
 
 
-@needs_petsc
 def test_one_feature_and_an_exact_factor():
     """Ā N is orthonormal to round-off, so that LSQR has nothing left after one step and must not divide by it."""
     operator = problem()
@@ -195,7 +186,6 @@ def test_products_are_those_of_the_dense_matrix_in_any_order():
     assert left == pytest.approx(right, rel=1e-11), f"<u, Bv> = {left!r}, <Btu, v> = {right!r}"
 
 
-@needs_petsc
 def test_threads_and_kept_derivatives_do_not_change_a_bit():
     operator = problem("cond 1e5")
     factor, w = sketched_start(operator)
@@ -207,7 +197,6 @@ def test_threads_and_kept_derivatives_do_not_change_a_bit():
         assert rest == [5, alone[2]]
 
 
-@needs_petsc
 def test_a_residual_at_hand_spares_a_pass(monkeypatch):
     operator = problem()
     factor, w = sketched_start(operator)
@@ -222,7 +211,6 @@ def test_a_residual_at_hand_spares_a_pass(monkeypatch):
     assert len(passes) == 4 * LAYOUT.blocks
 
 
-@needs_petsc
 def test_options_reach_petsc(options, capfd):
     operator = problem()
     factor, w = sketched_start(operator)
@@ -239,7 +227,6 @@ def test_options_reach_petsc(options, capfd):
     assert capfd.readouterr().out.count("true resid norm") == 4
 
 
-@needs_petsc
 @pytest.mark.parametrize(
     "words, message",
     [
@@ -259,7 +246,6 @@ def test_wrong_options_are_named(words, message, options):
         lsqr_correction(operator, *sketched_start(operator), LAYOUT, SERIAL)
 
 
-@needs_petsc
 @pytest.mark.parametrize("when", [1, 3])
 def test_a_failing_product_raises_its_own_exception(when, monkeypatch):
     operator, calls = problem(), []
@@ -277,7 +263,6 @@ def test_a_failing_product_raises_its_own_exception(when, monkeypatch):
         lsqr_correction(operator, factor, w, LAYOUT, SERIAL, start=start)
 
 
-@needs_petsc
 def test_numbers_that_overflow_are_an_error():
     operator = problem()
     factor, w = sketched_start(operator)
@@ -292,7 +277,6 @@ def test_a_missing_petsc_is_one_sentence(monkeypatch):
         start_petsc()
 
 
-@needs_petsc
 def test_petsc_leaves_signals_to_the_program():
     program = f"""
 import os, signal

@@ -144,7 +144,7 @@ def test_memory_is_what_the_arrays_take(rng, name, K, D, M, threads):
     finally:
         tracemalloc.stop()
     said = the_plan.memory(the_plan.threads) - 8 * costs.THREAD * the_plan.threads  # what BLAS takes is not traced
-    assert 0.3 * said < taken < 1.25 * said  # which of two threads holds what at once is a matter of luck
+    assert 0.5 * said < taken < 1.25 * said  # which of two threads holds what at once is a matter of luck
 
 
 @pytest.mark.parametrize("name", NAMED)
