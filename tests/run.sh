@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # usage: bash tests/run.sh [arguments of pytest; paths are relative to the project's root]
 #
-# Every test: ruff, the serial tests, and those of tests/mpi on 1, 2, 3 and 4 ranks. The last line is 'N passed, N failed', over all of it.
+# Every test: ruff, the serial tests (tests/slurm on a SLURM of their own), and those of tests/mpi on 1, 2, 3 and 4 ranks. The last line is
+# 'N passed, N failed', over all of it.
 # HNN_HPC_TEST_SECONDS: the longest that one run of pytest may take (600). HNN_HPC_TEST_RANKS: other numbers of ranks ("1 2 3 4").
 set -uo pipefail
 cd -- "$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd -P)/.." || exit 1
@@ -42,7 +43,24 @@ run_pytest() {
     done
 }
 
+# The cluster of tests/slurm is a real one. Debian's SLURM takes some ten seconds.
+slurm_is_there() {
+    local program
+    for program in slurmctld slurmd sbatch munged; do
+        PATH=$PATH:/usr/sbin command -v $program > /dev/null || return 1
+    done
+}
+install_slurm() {
+    [ "$(id -u)" = 0 ] && command -v apt-get > /dev/null || return 1
+    echo "=== installing SLURM, which tests/slurm needs"
+    export DEBIAN_FRONTEND=noninteractive
+    { apt-get update && apt-get install -o DPkg::Lock::Timeout=60 -y --no-install-recommends slurmctld slurmd slurm-client munge; } \
+        > "$reports/apt" 2>&1 < /dev/null || { tail -n 20 "$reports/apt" && return 1; }
+}
+
 runs=0
+[ ! -d tests/slurm ] || slurm_is_there || install_slurm ||
+    failed "slurmctld, slurmd, sbatch or munged is missing, so tests/slurm cannot pass: install SLURM (as root, on Debian, this script does)"
 for tool in ruff pytest mpirun timeout; do
     command -v $tool > /dev/null || failed "$tool is not on PATH, so what needs it cannot pass"
 done
@@ -50,7 +68,15 @@ echo "=== ruff"
 ruff check . || failed "ruff check"
 ruff format --check . || failed "ruff format --check ('ruff format .' mends it)"
 echo "=== serial tests"
-run_pytest 1 -m "not mpi" "$@"
+run_pytest 1 -m "not mpi and not baseline" "$@"
+if [ -d tests/baselines ]; then
+    echo "=== tests of the baseline, with PyTorch"
+    if baseline=$(bash slurm/make_baseline_venv.sh); then
+        PATH=$baseline/bin:$PATH run_pytest 1 -m baseline "$@"
+    else
+        failed "there is no environment with PyTorch, so the tests of the baseline cannot pass"
+    fi
+fi
 (($# > 0)) || set -- tests/mpi
 for ranks in ${HNN_HPC_TEST_RANKS:-1 2 3 4}; do
     echo "=== tests/mpi, ranks: $ranks"

@@ -17,12 +17,14 @@ LAYERS = """
     samples | integrators | provenance
     operators
     solvers | storage
+    basis
     models | options
     output_layer
     training | evaluation
     hnn_hpc
-    report | job | generation | benchmark
+    report | job | generation | benchmark | baselines
     run
+    reproduction
     cli
     __main__
 """
@@ -36,6 +38,7 @@ HEAVY = {
     "distributed": ("parallel.dask_rows",),
     "dask_jobqueue": ("parallel.dask_rows",),
     "mpi4py": ("parallel.communicator", "cli"),
+    "torch": ("baselines",),
 }
 
 

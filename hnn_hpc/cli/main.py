@@ -15,7 +15,7 @@ import time
 import traceback
 
 from hnn_hpc import __version__
-from hnn_hpc.cli import bench, evaluate, figure, fit, generate, info, plan, simulate
+from hnn_hpc.cli import bench, compare, evaluate, figure, fit, generate, info, plan, reproduce, simulate
 from hnn_hpc.cli.exit_codes import DONE, EXIT_CODES, exit_code_of
 from hnn_hpc.cli.interruption import interruptions_raised
 from hnn_hpc.cli.launch import Rendezvous, launched_communicator, launched_rank_and_size
@@ -32,6 +32,8 @@ COMMANDS = {
     "info": info,
     "figure": figure,
     "bench": bench,
+    "compare": compare,
+    "reproduce": reproduce,
 }
 
 TO_FORWARD = 0.3  # seconds that mpirun may need to pass on what was printed, which it drops once the program is aborted
