@@ -1,18 +1,18 @@
-"""The trained Hamiltonian: Ĥ(x) = σ(x Wᵀ + b)·w + c, with the interface of a known system."""
+"""The trained Hamiltonian: Ĥ(x) = σ(W z(x) + b)·w + c, with the interface of a known system."""
 
 import numpy as np
 
 from hnn_hpc.errors import UserError, look_up
-from hnn_hpc.features import ACTIVATIONS, FeatureMap
+from hnn_hpc.features import ACTIVATIONS, FeatureMap, coordinates_from_dict
 from hnn_hpc.storage import load_model_file, save_model_file
 from hnn_hpc.symplectic import vector_field_from_gradient
 
 
 class HamiltonianModel:
-    """Ĥ of D = 2n coordinates x = (q, p) with M features (arXiv 2411.17511, eq. 3).
+    """Ĥ of D = 2n coordinates x = (q, p) with M features (arXiv 2411.17511, eq. 3), of x itself or of E coordinates z(x) derived from it.
 
     Parameters
-    feature_map     FeatureMap with W (M, D), b (M,) and the activation
+    feature_map     FeatureMap with W (M, E), b (M,), the activation and z
     coefficients    w, shape (M,)
     constant        c; 0 where it is not known, for the data then fix Ĥ only up to a constant
     constant_known  whether c comes from a known H(x0)
@@ -30,7 +30,7 @@ class HamiltonianModel:
 
     @property
     def weights(self):
-        """W, shape (M, D)."""
+        """W, shape (M, E)."""
         return self.feature_map.weights
 
     @property
@@ -64,7 +64,8 @@ class HamiltonianModel:
         """Write the model to an HDF5 file, beside `path` first and then renamed; an existing file is replaced only with `force`."""
         arrays = {"weights": self.weights, "biases": self.biases, "coefficients": self.coefficients, "constant": self.constant}
         attributes = {"activation": self.feature_map.activation.name, "constant_known": self.constant_known, "domain": self.domain}
-        save_model_file(path, arrays, attributes | {"provenance": self.provenance}, force)
+        coordinates = None if self.feature_map.is_plain else self.feature_map.coordinates.as_dict()
+        save_model_file(path, arrays, attributes | {"provenance": self.provenance, "coordinates": coordinates}, force)
 
     def _points(self, x):
         x = np.asarray(x, dtype=np.float64)
@@ -77,6 +78,7 @@ def load_model(path):
     """Return the `HamiltonianModel` that `HamiltonianModel.save` wrote; `UserError` for any other file."""
     arrays, attributes = load_model_file(path)
     activation = look_up(ACTIVATIONS, attributes["activation"], "activation")
-    feature_map = FeatureMap(arrays["weights"], arrays["biases"], activation)
     constant_known, domain, provenance = attributes["constant_known"], np.array(attributes["domain"], float), attributes["provenance"]
+    coordinates = coordinates_from_dict(len(domain), attributes["coordinates"]) if "coordinates" in attributes else None
+    feature_map = FeatureMap(arrays["weights"], arrays["biases"], activation, coordinates)
     return HamiltonianModel(feature_map, arrays["coefficients"], arrays["constant"], constant_known, domain, provenance)

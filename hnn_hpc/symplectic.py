@@ -1,6 +1,6 @@
 """The symplectic structure: x = (q, p) in R^D with D = 2n, J = [[0, I], [-I, 0]], and Hamilton's equations dx/dt = J grad H.
 
-The sign convention of J lives in these two functions and nowhere else (arXiv 2411.17511, eq. 1).
+The sign convention of J lives in these functions and nowhere else (arXiv 2411.17511, eq. 1).
 """
 
 import numpy as np
@@ -16,3 +16,9 @@ def gradient_from_vector_field(velocities):
     """Return J^-1 dx/dt = (-dp/dt, dq/dt) for velocities (dq/dt, dp/dt) of shape (..., D)."""
     dof = velocities.shape[-1] // 2
     return np.concatenate([-velocities[..., dof:], velocities[..., :dof]], axis=-1)
+
+
+def gradient_component(velocities, coordinate):
+    """Return one column of `gradient_from_vector_field`, shape (...,)."""
+    dof = velocities.shape[-1] // 2
+    return -velocities[..., coordinate + dof] if coordinate < dof else velocities[..., coordinate - dof]

@@ -7,11 +7,24 @@ K samples x_k in R^D, M features σ(w_m·x + b_m). With S = σ'(X Wᵀ + b) of s
     Aᵀ r = rowsum((Sᵀ R)∘W)                 R = r reshaped to (K, D)
 
 and the targets are F = J⁻¹ dx/dt, so that A c = F says grad Ĥ = grad H (arXiv 2411.17511, section 3). The constant of Ĥ has no
-gradient and is fixed afterwards.
+gradient and is fixed afterwards. Features of derived coordinates z(x) have the rows of `embedded`, where J stands for dz/dx.
+
+An operator may be asked for the rows of some coordinates d only: where the features fall into groups that touch no coordinate in common,
+A is block-diagonal, and each block a smaller problem.
 """
 
+from hnn_hpc.operators.components import Component, components_of
+from hnn_hpc.operators.embedded import EmbeddedGradientOperator, gradient_operator
 from hnn_hpc.operators.gradient import GradientOperator
 from hnn_hpc.operators.kept import keep_derivatives
 from hnn_hpc.operators.row_operator import RowOperator
 
-__all__ = ["GradientOperator", "RowOperator", "keep_derivatives"]
+__all__ = [
+    "Component",
+    "EmbeddedGradientOperator",
+    "GradientOperator",
+    "RowOperator",
+    "components_of",
+    "gradient_operator",
+    "keep_derivatives",
+]

@@ -13,16 +13,12 @@ from hnn_hpc.operators.gradient import GradientOperator
 class KeptGradientOperator(GradientOperator):
     """A `GradientOperator` that holds S of the samples [first, first + len(kept)) and computes it for those after them.
 
-    Parameters: feature_map and source as there; kept (samples, M), C-contiguous; first (int).
+    Parameters: feature_map, source and rows_of as there; kept (samples, M), C-contiguous; first (int).
     """
 
-    def __init__(self, feature_map, source, kept, first):
-        super().__init__(feature_map, source)
+    def __init__(self, feature_map, source, kept, first, rows_of=None):
+        super().__init__(feature_map, source, rows_of)
         self.kept, self.first = kept, first
-
-    def loaded(self, start, stop):
-        """Return the same operator for the run alone, with its samples in memory: to be asked for the run several times."""
-        return KeptGradientOperator(self.feature_map, super().loaded(start, stop).source, self.kept, self.first)
 
     def derivatives(self, start, stop, features, out):
         """Write S of the run for a slice of the features into out (B, features), C-contiguous; return out."""
@@ -53,8 +49,7 @@ def keep_derivatives(operator, layout, communicator, budget, threads=1, on_leaf=
 
     def fill(block):
         start, stop = layout.bounds(block)
-        points = operator.source.read(start, max(start, min(stop, end))).points
-        for piece, S in operator.pieces(start, points):
+        for piece, S in operator.pieces(start, operator.points(start, max(start, min(stop, end)))):
             kept[start - first : stop - first][piece] = S
         if on_leaf:
             on_leaf()
@@ -67,4 +62,4 @@ def keep_derivatives(operator, layout, communicator, budget, threads=1, on_leaf=
         kept = np.empty((end - first, operator.columns))
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(fill, blocks))
-    return KeptGradientOperator(operator.feature_map, operator.source, kept, first)
+    return KeptGradientOperator(operator.feature_map, operator.source, kept, first, operator.rows_of)

@@ -4,11 +4,13 @@ from contextlib import nullcontext
 
 from hnn_hpc.errors import Interruption
 
-# The names of the arrays that a checkpoint holds besides nodes: what the nodes are of no use without; the triangle of most rows, and the
-# numbers of the samples that it lacks behind it; that of all rows, where more is merged after it; the triangle of [A | f]; w (M,) so far,
-# and the rcond that it is for. And how far a solve is when it saves them: what was saved in an earlier stage is of no use any more.
-BESIDE_NODES, MOST_ROWS, ROWS, TRIANGLE, COEFFICIENTS = "beside-nodes", "most-rows", "rows", "triangle", "coefficients"
-STAGES = {BESIDE_NODES: 0, MOST_ROWS: 1, ROWS: 2, TRIANGLE: 3, COEFFICIENTS: 3}
+# The names of the arrays that a checkpoint holds besides nodes: what the nodes are of no use without; the triangles of the first few
+# coordinates; the triangle of most rows, and the numbers of the samples that it lacks behind it; that of all rows, where more is merged
+# after it; the triangle of [A | f]; w (M,) so far, and the rcond that it is for. And how far a solve is when it saves them: what was saved
+# in an earlier stage is of no use any more.
+BESIDE_NODES, COORDINATES, MOST_ROWS, ROWS = "beside-nodes", "coordinates", "most-rows", "rows"
+TRIANGLE, COEFFICIENTS = "triangle", "coefficients"
+STAGES = {BESIDE_NODES: 0, COORDINATES: 1, MOST_ROWS: 1, ROWS: 2, TRIANGLE: 3, COEFFICIENTS: 3}
 
 
 class NoCheckpoint:

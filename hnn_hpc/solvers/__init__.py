@@ -13,9 +13,24 @@ iteration. `planner` chooses between the solvers and says what a choice costs: w
 `rates` of a machine; `probe` looks at the condition number where `gram` would be faster.
 """
 
+from hnn_hpc.solvers.block_diagonal import joined
+from hnn_hpc.solvers.front import elimination_order
 from hnn_hpc.solvers.planner import SOLVERS, Plan, plan
 from hnn_hpc.solvers.probe import probe_samples, settled
 from hnn_hpc.solvers.rates import NOMINAL, calibrate
 from hnn_hpc.solvers.solution import GCV, Solution, solve
 
-__all__ = ["GCV", "NOMINAL", "SOLVERS", "Plan", "Solution", "calibrate", "plan", "probe_samples", "settled", "solve"]
+__all__ = [
+    "GCV",
+    "NOMINAL",
+    "SOLVERS",
+    "Plan",
+    "Solution",
+    "calibrate",
+    "elimination_order",
+    "joined",
+    "plan",
+    "probe_samples",
+    "settled",
+    "solve",
+]

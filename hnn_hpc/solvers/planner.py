@@ -8,16 +8,20 @@ from math import ceil
 from hnn_hpc.errors import UserError, look_up
 from hnn_hpc.parallel.layout import RowLayout, plan_layout
 from hnn_hpc.parallel.petsc import petsc_at_hand
+from hnn_hpc.solvers.coordinate_qr import coordinate_triangle
 from hnn_hpc.solvers.costs import (
     FULL_RANK,
+    Stage,
     assembly,
     certify_stages,
     coordinates_stage,
     gram_stage,
+    householder_flops,
     lsqr_stages,
     ridge_work,
     row_triangle_stages,
     solve_stage,
+    times,
     total,
 )
 from hnn_hpc.solvers.hadamard_gram import gram_triangle
@@ -124,15 +128,30 @@ class Plan:
         return replace(self, threads=threads)
 
 
-def plan(samples, dimension, features, solver="auto", block_bytes=None, ridge=0.0):
-    """Return the `Plan` for K samples of D coordinates and M features.
+def plan(samples, dimension, features, solver="auto", block_bytes=None, ridge=0.0, *, khatri_rao=True, layout=None, touching=None):
+    """Return the `Plan` for K samples, D rows a sample (one a coordinate), and M features.
 
-    Parameters: solver: a key of SOLVERS; block_bytes: see `FitOptions`; ridge: λ, "gcv", or 0 for none.
+    Parameters: solver: a key of SOLVERS; block_bytes: see `FitOptions`; ridge: λ, "gcv", or 0 for none; khatri_rao: whether the operator
+    has the Khatri-Rao factors, and with them D columns of W: without, only tsqr serves; layout: a RowLayout of the K samples, for several
+    solves over the same blocks, in place of the one that suits this solve best; touching: how many features have a weight other than 0
+    along each coordinate, (D,), where not all of them have.
+    Errors: `UserError` for an unknown solver, and for one that needs the factors where there are none.
     """
-    return look_up(SOLVERS, solver, "solver")(samples, dimension, features, block_bytes, ridge)
+    assert layout is None or layout.rows == samples
+    planned = look_up(SOLVERS, solver, "solver")
+    if khatri_rao:
+        dense = planned(samples, dimension, features, block_bytes, ridge, layout)
+        if touching is None or solver not in ("auto", "khatri-rao-qr"):
+            return dense
+        sparse = _plan_coordinate_qr(samples, dimension, features, block_bytes, dense.layout, ridge, touching)
+        return min(dense, sparse, key=_seconds_to_choose_by)
+    if solver not in ("auto", "tsqr"):
+        raise UserError(f"the matrix of derived coordinates has no Khatri-Rao form, which {solver} needs; use 'auto' or 'tsqr'")
+    only = _plan_tsqr(samples, dimension, features, block_bytes, ridge, layout)
+    return replace(only, reason="the only one for derived coordinates, whose matrix has no Khatri-Rao form") if solver == "auto" else only
 
 
-def _plan_auto(K, D, M, block_bytes, ridge):
+def _plan_auto(K, D, M, block_bytes, ridge, layout=None):
     """The fastest of the ACCURATE solvers, by NOMINAL rates on one core; lsqr only where there is PETSc, no ridge, and a clear gain.
 
     Neither ranks, threads nor a measurement take part, so that any number of ranks solves in the same way.
@@ -140,8 +159,8 @@ def _plan_auto(K, D, M, block_bytes, ridge):
     """
     with_lsqr = petsc_at_hand() and not ridge and K * D <= MOST_PETSC_ROWS
     names = [name for name in ACCURATE if name != "lsqr" or with_lsqr]
-    plans = sorted((SOLVERS[name](K, D, M, block_bytes, ridge) for name in names), key=_seconds_to_choose_by)
-    best, gram = plans[0], _plan_gram(K, D, M, block_bytes, ridge)
+    plans = sorted((SOLVERS[name](K, D, M, block_bytes, ridge, layout) for name in names), key=_seconds_to_choose_by)
+    best, gram = plans[0], _plan_gram(K, D, M, block_bytes, ridge, layout)
     best = replace(best, reason=f"the fastest that does for any condition number ({_told(plans)})")
     probing = NOMINAL.seconds(probe_work(D, M), M)
     worth_it = probing <= LARGEST_PROBE * best.seconds() and gram.seconds() + probing < best.seconds()
@@ -159,35 +178,47 @@ def _told(plans):
     return ", ".join(f"{plan.solver} {plan.seconds():.3g} s" for plan in plans) + " on a core of nominal speed"
 
 
-def _plan_khatri_rao_qr(K, D, M, block_bytes, ridge):
+def _plan_khatri_rao_qr(K, D, M, block_bytes, ridge, layout=None):
     n = M + D
-    plan = _plan("khatri-rao-qr", khatri_rao_triangle, K, D, M, n, 1, block_bytes, 2 * K * n**2 + 2 / 3 * (D - 1) * M**3)
+    plan = _plan("khatri-rao-qr", khatri_rao_triangle, K, D, M, n, 1, block_bytes, layout, 2 * K * n**2 + 2 / 3 * (D - 1) * M**3)
     factoring = row_triangle_stages(assembly(K, D, M), K, n, plan.layout.blocks, plan.first_share, plan.largest_piece)
     return replace(plan, stages=(*factoring, coordinates_stage(D, M, n), *_qr_stages(plan, K, D, M, ridge)))
 
 
-def _plan_tsqr(K, D, M, block_bytes, ridge):
+def _plan_coordinate_qr(K, D, M, block_bytes, layout, ridge, touching):
+    """khatri-rao-qr of sparse weights, coordinate by coordinate; in its costs all coordinates are alike."""
+    n = ceil((sum(m**2 for m in touching) / D) ** 0.5) + 1
+    flops = sum(2 * K * (m + 1) ** 2 for m in touching)
+    plan = _plan("khatri-rao-qr", coordinate_triangle, K, D, M, n, 1, block_bytes, layout, flops)
+    one = row_triangle_stages(assembly(K, 2, n), K, n, plan.layout.blocks, plan.first_share, plan.largest_piece)
+    of_all = [replace(stage, work=times(D, stage.work), merge=times(D, stage.merge)) for stage in one]
+    fronts = Stage("fronts", 1, n, {"householder": D * householder_flops(4 * n, 2 * n)}, held=M**2)
+    stages = (*of_all, fronts, *_qr_stages(plan, K, D, M, ridge))
+    return replace(plan, stages=stages, reason="each coordinate by itself, for few features touch it")
+
+
+def _plan_tsqr(K, D, M, block_bytes, ridge, layout=None):
     n = M + 1
-    plan = _plan("tsqr", tsqr_triangle, K, D, M, n, D, block_bytes, 2 * K * D * n**2)
+    plan = _plan("tsqr", tsqr_triangle, K, D, M, n, D, block_bytes, layout, 2 * K * D * n**2)
     assembling = total(assembly(K, D, M), {"memory": 16 * K * D * M})  # reads S, writes A
     factoring = row_triangle_stages(assembling, K * D, n, plan.layout.blocks, plan.first_share, (D + 1) * plan.largest_piece)
     return replace(plan, stages=(*factoring, *_qr_stages(plan, K, D, M, ridge)))
 
 
-def _plan_gram(K, D, M, block_bytes, ridge):
+def _plan_gram(K, D, M, block_bytes, ridge, layout=None):
     n = M + D
-    plan = _plan("gram", gram_triangle, K, D, M, n, 1, block_bytes, K * n**2 + M**3 / 3, share=0.0)
+    plan = _plan("gram", gram_triangle, K, D, M, n, 1, block_bytes, layout, K * n**2 + M**3 / 3, share=0.0)
     factor = gram_stage(K, D, M, n, plan.layout.blocks, plan.largest_piece)
     solving = solve_stage(M, {"multiply": 2 * D * M**2, "householder": M**3 / 3}, FULL_RANK)
     certifying = certify_stages(K, D, M, plan.layout.blocks, plan.largest_piece, assembly(K, D, M), FULL_RANK)
     return replace(plan, stages=(factor, solving, *certifying))
 
 
-def _plan_lsqr(K, D, M, block_bytes, ridge):
+def _plan_lsqr(K, D, M, block_bytes, ridge, layout=None):
     s = ceil(OVERSAMPLING * M / D) + FEWEST_SAMPLES  # for weights of equal size in all coordinates (see `sketch`)
     sketch = _plan_khatri_rao_qr(s if 2 * s <= K else K, D, M, block_bytes, 0.0)
     flops = 2 * NONZEROS * K * M + sketch.factor_flops
-    plan = _plan("lsqr", sketched_triangle, K, D, M, M + D, 1, block_bytes, flops)
+    plan = _plan("lsqr", sketched_triangle, K, D, M, M + D, 1, block_bytes, layout, flops)
     kept = 8 * K * M <= NOMINAL_MEMORY
     *factoring, deciding = (stage for stage in sketch.stages if not stage.name.startswith("certif"))
     stages = lsqr_stages(K, D, M, plan.layout.blocks, sketch.layout.rows, factoring, deciding, kept)
@@ -200,11 +231,11 @@ def _qr_stages(plan, K, D, M, ridge):
     return solve_stage(M, work), *certify_stages(K, D, M, plan.layout.blocks, plan.largest_piece, assembly(K, D, M))
 
 
-def _plan(name, reduce, K, D, M, columns, rows_per_sample, block_bytes, flops, share=None):
+def _plan(name, reduce, K, D, M, columns, rows_per_sample, block_bytes, layout, flops, share=None):
     share = first_share(K * rows_per_sample, columns) if share is None else share
     rows = (block_bytes or 8 * columns * PIECE_ROWS) // (8 * columns)  # in memory at a time: the first of a piece, or the rest
     piece = max(1, int(rows / rows_per_sample / max(share, 1 - share)))
-    layout = plan_layout(K, columns, rows_per_sample)
+    layout = layout or plan_layout(K, columns, rows_per_sample)
     pass_flops, pivoting_flops = 6 * K * D * M, 4 / 3 * M**3
     return Plan(name, reduce, layout, columns, rows_per_sample, share, piece, flops, pass_flops, pivoting_flops)
 

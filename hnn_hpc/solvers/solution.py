@@ -27,6 +27,8 @@ class Solution:
     stop_reason         "converged", or "rank-deficient": converged, on the `rank` directions that rcond keeps
     certified           whether backward_error <= max(1e-13, rcond)
     relative_residual   ‖r‖ / ‖f‖: how well the features fit the data; no matter of certification
+    residual_norm       ‖r‖, in units of the velocities
+    target_norm         ‖f‖, in the same
     normal_residual     ‖Āᵀr‖ / (‖Ā‖_F ‖r‖)
     backward_error      the smallest change of Ā for which w is an exact least-squares solution, relative to ‖Ā‖_F (see `certificate`)
     condition_estimate  of Ā: LAPACK's estimate of κ₁, or where that is large σ_max over the last pivot of a QR with column pivoting
@@ -47,6 +49,8 @@ class Solution:
     stop_reason: str
     certified: bool
     relative_residual: float
+    residual_norm: float
+    target_norm: float
     normal_residual: float
     backward_error: float
     condition_estimate: float
@@ -193,6 +197,8 @@ class _System:
             "stop_reason": "rank-deficient" if factor.rank < len(best.coefficients) else "converged",
             **best.certificate._asdict(),
             "relative_residual": r_norm / f_norm if r_norm else 0.0,
+            "residual_norm": r_norm,
+            "target_norm": f_norm,
             "condition_estimate": factor.condition,
             "rank": factor.rank,
             "ridge": self.ridge,

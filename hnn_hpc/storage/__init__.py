@@ -11,11 +11,12 @@ Samples: K points x = (q1..qn, p1..pn) of D = 2n coordinates, or T trajectories 
     system, parameters, box, seed, units      where the samples come from; model and method, of simulated ones
     reference_point (D,), reference_energy    x0 and H(x0), which fix the constant of H
 
-A model H(x) = coefficients . activation(weights x + biases) + constant, of M features:
+A model H(x) = coefficients . activation(weights z(x) + biases) + constant, of M features:
 
-    /weights (M, D)   /biases (M,)   /coefficients (M,)   /constant ()
+    /weights (M, E)   /biases (M,)   /coefficients (M,)   /constant ()
     and the attributes activation (its name), constant_known, domain (D, 2), the box of the training data, lower and upper limit of each
-    coordinate, provenance (samples, options, versions, seeds, certificate of the solve, job), and any other.
+    coordinate, provenance (samples, options, versions, seeds, certificate of the solve, job), and any other. Where z is not x itself, with
+    E = D, the attribute coordinates tells of it: angles, differences and distances, by names (see `features.coordinates`).
 
 A checkpoint is a directory of files with one array each (see `checkpoint` and `checkpoint_file`).
 

@@ -6,6 +6,7 @@ finds whole and computes the blocks that none of them covers.
 """
 
 import os
+import re
 import time
 from contextlib import nullcontext, suppress
 from pathlib import Path
@@ -16,6 +17,8 @@ from hnn_hpc.storage.checkpoint_file import check_checkpoint_file, write_checkpo
 from hnn_hpc.storage.solve_checkpoint import SolveCheckpoint, blocks_in, parse
 
 SECONDS = 300.0
+COMPONENT = re.compile(r"component-\d+-")  # in the name of a solve: of some of the features, by themselves
+OTHER_FIT = "go on with the options and samples of that fit, give another --output, or begin anew by --force without --resume"
 
 
 class Uninterrupted:
@@ -35,15 +38,15 @@ class Checkpoint:
     interruptions  `noted`: whether the process was told to end; `deferred()`: a context in which that raises nothing
     say            say(text) tells the user what he would want to know, on the root only
 
-    Attributes: solve, the `SolveCheckpoint` of the latest solve; resumed, whether any solve took something over; problem, why
-    something could not be saved the last time, or None.
+    Attributes: solve, the `SolveCheckpoint` of the latest solve; resumed, whether any solve took something over; blocks_taken_over, how
+    many blocks of all solves it had done; problem, why something could not be saved the last time, or None.
     """
 
     def __init__(self, directory, seconds=SECONDS, resume=False, force=False, interruptions=None, say=None):
         self.directory, self.seconds, self.resume, self.force = Path(directory), seconds, resume, force
         self.interruptions = interruptions if interruptions and seconds else Uninterrupted
         self._say = say or _nothing
-        self.solve, self.resumed, self.problem = None, False, None
+        self.solve, self.resumed, self.problem, self._solves, self._checked = None, False, None, [], {}
         self._prepared, self._cleared, self._problem_told, self._interruption_seen = False, False, False, False
         self._lock, self._next = Lock(), time.monotonic() + seconds
 
@@ -54,52 +57,90 @@ class Checkpoint:
             return sorted(path.name for path in self.directory.iterdir() if parse(path.name))
         return []
 
+    @property
+    def blocks_taken_over(self):
+        """How many blocks earlier runs had done, of all solves so far."""
+        return sum(solve.blocks_taken_over for solve in self._solves)
+
     def prepare(self, solves=None):
         """Look, on one rank and before anything is computed, for what an earlier run has left.
 
-        `solves`: names of the solves that this fit may make, once they are known. Errors: `UserError` where what is there is in the way,
-        or is of none of these solves.
+        `solves`: names of the solves that this fit may make, once they are known, but for those of components, of which `check_solves`
+        is told. Errors: `UserError` where what is there is in the way, or is of none of these solves.
         """
         if not self._prepared:
             self._look()
         self._prepared = True
-        others = sorted({parse(file)[0] for file in self.files} - set(solves)) if solves and self.resume else []
+        others = {name for name in self._names_there() if not COMPONENT.search(name)} - set(solves) if solves and self.resume else ()
         if others:
             raise UserError(
-                f"{self.directory} holds the checkpoint of a fit by another solver: {', '.join(others)} there, {' or '.join(solves)} here; "
-                "go on with solver.name as it was, or begin anew by --force without --resume"
+                f"{self.directory} holds the checkpoint of a fit by another solver: {', '.join(sorted(others))} there, "
+                f"{' or '.join(solves)} here; go on with solver.name as it was, or begin anew by --force without --resume"
             )
+
+    def check_solves(self, problems, is_among, communicator):
+        """Look for what belongs to another fit than this one, before the first of several solves begins. Collective, as `of_solve`.
+
+        Parameters: problems (dict): the problem of each solve that may be made, by its name; is_among(name) -> bool: which names are of
+        such solves, of this fit or another.
+        Errors: `UserError` where what is there belongs to another problem, or to none of these solves.
+        """
+        self._begin(communicator)
+        shared = {key: value for key, value in next(iter(problems.values())).items() if all(p[key] == value for p in problems.values())}
+        for name in communicator.broadcast(list(filter(is_among, self._names_there())) if communicator.is_root else None):
+            if name in problems:
+                self._checked[name] = self._parts_of(name, problems[name], communicator)
+            else:
+                self._parts_of(name, shared, communicator, shared)
+                raise UserError(
+                    f"{self.directory} holds a solve that is none of this fit, {name}: other features have coordinates in common there; "
+                    + OTHER_FIT
+                )
 
     def of_solve(self, name, problem, blocks, communicator):
         """Return the `SolveCheckpoint` of one solve. Collective; every rank checks some of the files.
 
-        Parameters: name (text of small letters and hyphens): which solve of the fit; problem: a dictionary of plain values, all that
-        decides the bits of the arrays; blocks (int): of the tree.
+        Parameters: name (text of small letters, digits and hyphens): which solve of the fit; problem: a dictionary of plain values, all
+        that decides the bits of the arrays; blocks (int): of the tree.
         Errors: `UserError` where what is there belongs to another problem. What is damaged is left out, which `say` tells.
         """
+        self._begin(communicator)
+        parts = self._checked.pop(name) if name in self._checked else self._parts_of(name, problem, communicator)
+        self.solve = SolveCheckpoint(self, name, problem, blocks, parts)
+        self._solves.append(self.solve)
+        self.resumed = self.resumed or bool(parts)
+        if parts:
+            self._say(f"the fit goes on from {self.directory}: {self.solve.blocks_taken_over} of {blocks} blocks are done")
+        return self.solve
+
+    def _begin(self, communicator):
+        """Make room for the first solve, on the root, which alone speaks from now on."""
         if not communicator.is_root:
             self._say = _nothing
         elif not self._cleared:
             self._clear()
         self._cleared = True
+
+    def _names_there(self):
+        """Return the names of the solves that files are there of, sorted."""
+        return sorted({parse(file)[0] for file in self.files})
+
+    def _parts_of(self, name, problem, communicator, entries=None):
+        """Return the parts of a solve that are there whole; `UserError` where they belong to a problem that differs from this one.
+
+        Collective. entries: of the problem, those that are compared; None: all.
+        """
         files = communicator.broadcast([file for file in self.files if parse(file)[0] == name] if communicator.is_root else None)
-        checked = [self._check(file, problem) for file in files[communicator.rank :: communicator.size]]
+        checked = [self._check(file, problem, entries) for file in files[communicator.rank :: communicator.size]]
         parts = set()
         for file, difference, damage in sorted(verdict for some in communicator.all_gather(checked) for verdict in some):
             if difference:
-                raise UserError(
-                    f"{self.directory / file} belongs to another fit than this one: {difference}; go on with the options and samples of "
-                    "that fit, give another --output, or begin anew by --force without --resume"
-                )
+                raise UserError(f"{self.directory / file} belongs to another fit than this one: {difference}; {OTHER_FIT}")
             if not damage:
                 parts.add(parse(file)[1])
             else:
                 self._say(f"{damage}; what it held is computed again")
-        self.solve = SolveCheckpoint(self, name, problem, blocks, parts)
-        self.resumed = self.resumed or bool(parts)
-        if parts:
-            self._say(f"the fit goes on from {self.directory}: {self.solve.blocks_taken_over} of {blocks} blocks are done")
-        return self.solve
+        return parts
 
     def remove(self):
         """Remove the files and, where nothing else is in it, the directory; on one rank, when nobody writes any more."""
@@ -167,7 +208,7 @@ class Checkpoint:
             for path in self.directory.glob(".*.partial"):  # of a run that was killed while it wrote
                 path.unlink()
 
-    def _check(self, file, problem):
+    def _check(self, file, problem, entries):
         """Return (file, how its problem differs from this one, why it cannot be used); text, empty where that is not so."""
         try:
             found = check_checkpoint_file(self.directory / file)
@@ -175,18 +216,18 @@ class Checkpoint:
             return file, "", str(error)
         if found["part"] != parse(file)[1]:
             return file, "", f"{self.directory / file} holds another part, {found['part']}"
-        return file, _difference(found["problem"], problem), ""
+        return file, _difference(found["problem"], problem, entries), ""
 
 
 def _nothing(text):
     """Say nothing."""
 
 
-def _difference(found, expected):
-    """Return in words what differs between two problems."""
+def _difference(found, expected, entries):
+    """Return in words what differs between two problems in these entries (None: all)."""
     if not isinstance(found, dict):
         return "what it belongs to cannot be read"
-    names = [name for name in {**expected, **found} if found.get(name) != expected.get(name)]
+    names = [name for name in entries or {**expected, **found} if found.get(name) != expected.get(name)]
     return ", ".join(f"{name} {_short(found.get(name))} there and {_short(expected.get(name))} here" for name in names)
 
 

@@ -37,7 +37,7 @@ def describe(path):
         if found["kind"] == "samples":
             return found | _samples(SampleFile(path))
         if found["kind"] == "model":
-            return found | _model(load_model_file(path)[0])
+            return found | _model(*load_model_file(path))
         if found["kind"] == "checkpoint":
             return found | _checkpoint(check_checkpoint_file(path))
     except UserError as error:
@@ -49,9 +49,8 @@ def _samples(source):
     return {"samples": source.count, "dof": source.dimension // 2, "energies": source.has_energies}
 
 
-def _model(arrays):
-    features, dimension = arrays["weights"].shape
-    return {"features": features, "dof": dimension // 2}
+def _model(arrays, attributes):
+    return {"features": len(arrays["weights"]), "dof": len(attributes["domain"]) // 2}
 
 
 def _checkpoint(attributes):

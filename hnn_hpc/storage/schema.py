@@ -92,13 +92,19 @@ def check_shape(file, name, shape, reason):
 
 def check_phase_space(file, name):
     """Raise `UserError` unless the columns of dataset `name` are q1..qn, p1..pn, as far as the file tells."""
-    columns, ordering, dof = file[name].shape[-1], read_attribute(file, "ordering"), read_attribute(file, "dof")
+    columns, dof = file[name].shape[-1], read_attribute(file, "dof")
     if columns < 2 or columns % 2:
         raise UserError(f"{file.filename}: /{name} has {columns} columns; expected an even number, q1..qn and then p1..pn")
-    if ordering is not None and str(ordering).replace(" ", "") != ORDERING:
-        raise UserError(f"{file.filename}: the attribute ordering is {ordering!r}; expected {ORDERING!r}: reorder the columns")
+    check_ordering(file)
     if dof is not None and dof != columns // 2:
         raise UserError(f"{file.filename}: the attribute dof is {dof!r}; expected {columns // 2}, half the columns of /{name}")
+
+
+def check_ordering(file):
+    """Raise `UserError` where the file says that its coordinates come in another order than q1..qn, p1..pn."""
+    ordering = read_attribute(file, "ordering")
+    if ordering is not None and str(ordering).replace(" ", "") != ORDERING:
+        raise UserError(f"{file.filename}: the attribute ordering is {ordering!r}; expected {ORDERING!r}: reorder the columns")
 
 
 def type_name(dataset):

@@ -2,11 +2,11 @@
 
 import re
 
-from hnn_hpc.parallel.checkpoint import BESIDE_NODES, STAGES, NoCheckpoint
+from hnn_hpc.parallel.checkpoint import BESIDE_NODES, COORDINATES, STAGES, NoCheckpoint
 from hnn_hpc.parallel.layout import leaves_of, outermost
 from hnn_hpc.storage.checkpoint_file import load_checkpoint_file
 
-FILE_NAME = re.compile(r"([a-z-]+)\.([a-z-]+|node-\d+-\d+)\.h5")
+FILE_NAME = re.compile(r"([a-z0-9-]+)\.([a-z-]+|node-\d+-\d+)\.h5")
 
 
 class SolveCheckpoint(NoCheckpoint):
@@ -117,5 +117,5 @@ def nodes_among(parts):
 
 def blocks_in(parts, blocks):
     """Return how many of so many blocks are done in these parts: all where one is more than a node, being saved after the reduction."""
-    nodes, parts = nodes_among(parts), set(parts) - {BESIDE_NODES}
+    nodes, parts = nodes_among(parts), set(parts) - {BESIDE_NODES, COORDINATES}
     return blocks if len(parts) > len(nodes) else sum(len(leaves_of(node, blocks)) for node in outermost(nodes))

@@ -73,6 +73,21 @@ def test_kept_products_are_bitwise_the_computed_ones(operator, budget, seed):
     assert left == pytest.approx(right, rel=TOLERANCE), f"<Au, v> = {left!r}, <u, Atv> = {right!r}"
 
 
+@pytest.mark.parametrize("budget", BUDGETS.values(), ids=BUDGETS)
+def test_kept_products_of_some_coordinates_are_bitwise_the_computed_ones(operator, budget, seed):
+    rows_of, whole = np.array([0, 1, 3]), operator.feature_map
+    part = FeatureMap(whole.weights[:, rows_of].copy(), whole.biases, whole.activation)
+    restricted = GradientOperator(part, operator.source, rows_of)
+    kept, vector = keep(restricted, budget), np.random.default_rng(seed).standard_normal(M)
+    for block in range(LAYOUT.blocks):
+        run = LAYOUT.bounds(block)
+        for found in (kept, kept.loaded(*run)):
+            for ours, computed in zip(found.residual(*run, vector), restricted.residual(*run, vector), strict=True):
+                np.testing.assert_array_equal(ours, computed)
+        S = kept.derivatives(*run, slice(1, 4), np.empty((run[1] - run[0], 3)))
+        np.testing.assert_allclose(S, restricted.factors(*run)[:, 1:4], atol=1e-15)  # σ' <= 1; other groups may round another way
+
+
 def test_nothing_kept_is_computed_again(operator, monkeypatch):
     kept, evaluated = keep(operator, BUDGETS["two blocks and a half"]), []
     monkeypatch.setattr(FeatureMap, "derivative", lambda self, points, out: evaluated.append(len(points)) or out)

@@ -11,6 +11,7 @@ import pytest
 from hnn_hpc.errors import UserError
 from hnn_hpc.features import ACTIVATIONS, FeatureMap
 from hnn_hpc.operators import GradientOperator
+from hnn_hpc.operators.gradient import PiecewiseProducts
 from hnn_hpc.operators.kept import keep_derivatives
 from hnn_hpc.parallel.communicator import SerialCommunicator
 from hnn_hpc.parallel.layout import RowLayout
@@ -107,7 +108,7 @@ def test_an_iteration_is_one_pass_over_the_samples(monkeypatch):
     residual = operator.residual
     factor, w = sketched_start(operator)
     monkeypatch.setattr(operator, "residual", lambda *run: passes.append(run[:2]) or residual(*run))
-    monkeypatch.delattr(GradientOperator, "multiply_transposed")
+    monkeypatch.delattr(PiecewiseProducts, "multiply_transposed")
     found, steps = [], []
     _, iterations, reachable = lsqr_correction(
         operator, factor, w, LAYOUT, SERIAL, iterations=9, on_iteration=found.append, on_leaf=lambda: steps.append(1)

@@ -215,6 +215,37 @@ def test_gram_is_held_ready_where_it_pays_and_only_there():
     assert plan(200_000, 20, 2000, "khatri-rao-qr").if_well_conditioned is None
 
 
+def test_without_the_khatri_rao_form_only_tsqr_serves():
+    for K, D, M in GRID:
+        named, auto = (plan(K, D, M, name, khatri_rao=False) for name in ("tsqr", "auto"))
+        assert auto.solver == "tsqr" and auto.if_well_conditioned is None and "Khatri-Rao" in auto.reason
+        assert named == plan(K, D, M, "tsqr") == replace(auto, reason=named.reason)
+    for name in ("khatri-rao-qr", "gram", "lsqr"):
+        with pytest.raises(UserError, match=rf"has no Khatri-Rao form, which {name} needs; use 'auto' or 'tsqr'$"):
+            plan(2000, 4, 100, name, khatri_rao=False)
+    with pytest.raises(UserError, match="unknown solver 'qr'; the solvers are: auto, khatri-rao-qr, tsqr"):
+        plan(2000, 4, 100, "qr", khatri_rao=False)
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+def test_a_layout_may_be_given(rng, name):
+    """Two solves over the same blocks, though their sizes would suggest others."""
+    K, layout = 3000, plan(3000, 4, 300).layout
+    for D, M in ((1, 4), (3, 30)):
+        assert plan(K, D, M, name).layout != layout
+        the_plan = plan(K, D, M, name, layout=layout)
+        assert the_plan.layout == layout
+        assert next(stage.leaves for stage in the_plan.stages if stage.name == "certify") == layout.blocks
+        whole = problem(rng, K, 4, M)
+        operator = GradientOperator(replace(whole.feature_map, weights=whole.weights[:, :D].copy()), whole.source, np.arange(D))
+        solution = solve(operator, the_plan, SerialCommunicator())
+        block = operator.dense_rows(0, K)
+        w = np.linalg.lstsq(block[:, :-1], block[:, -1], rcond=None)[0]
+        assert solution.certified
+        np.testing.assert_allclose(solution.coefficients, w, rtol=0, atol=1e-8 * np.linalg.norm(w))
+    assert plan(K, 4, 300, name, khatri_rao=name not in ("auto", "tsqr"), layout=layout).layout == layout
+
+
 def test_a_ridge_costs_rank_0_more():
     without, given, found = (work(plan(20_000, 4, 1000, "tsqr", ridge=ridge), "solve") for ridge in (0.0, 0.1, "gcv"))
     assert NOMINAL.seconds(without, 1000) < NOMINAL.seconds(given, 1000) < NOMINAL.seconds(found, 1000)

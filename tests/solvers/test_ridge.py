@@ -128,7 +128,7 @@ def test_gcv_finds_a_ridge_near_the_best_on_clean_data(noise, seed):
     velocities = TRAINING.velocities + size * np.random.default_rng(seed).standard_normal(TRAINING.velocities.shape)
 
     def fitted(ridge):
-        return fit(TRAINING.points, velocities, features=800, bandwidth=0.5, ridge=ridge)
+        return fit(TRAINING.points, velocities, features=800, bandwidth=0.5, supports="dense", ridge=ridge)
 
     found = fitted("gcv")
     errors = [gradient_error(fitted(float(ridge)).model) for ridge in 10.0 ** np.arange(-8, 1)]

@@ -240,6 +240,43 @@ def test_the_checkpoint_of_another_solver_is_refused(tmp_path, checkpoint_of):
         checkpoint.prepare(["gram", "lsqr"])
 
 
+COMPONENTS = {f"component-{n}-tsqr": PROBLEM | {"solver": "tsqr", "hidden layer": f"{n}f" * 32} for n in range(2)}
+
+
+def test_components_may_have_another_solver_than_the_whole(tmp_path, checkpoint_of):
+    checkpoint_of("component-1-tsqr", COMPONENTS["component-1-tsqr"]).save_nodes([node(0, 0), node(0, 1)])
+    checkpoint = Checkpoint(tmp_path / "checkpoint", resume=True)
+    checkpoint.prepare(["lsqr", "gram"])
+    checkpoint.check_solves(COMPONENTS, lambda name: True, SERIAL)
+    solves = [checkpoint.of_solve(name, problem, BLOCKS, SERIAL) for name, problem in COMPONENTS.items()]
+    assert [solve.blocks_taken_over for solve in solves] == [0, 2] and checkpoint.blocks_taken_over == 2 and checkpoint.resumed
+
+
+def test_what_belongs_to_none_of_several_solves_is_refused(tmp_path, checkpoint_of):
+    checkpoint_of("component-2-tsqr", PROBLEM | {"solver": "tsqr", "first share": 0.5}).save_nodes([node(0, 0)])
+    checkpoint = Checkpoint(tmp_path / "checkpoint", resume=True)
+    checkpoint.prepare(["tsqr"])
+    with pytest.raises(UserError, match=r"holds a solve that is none of this fit, component-2-tsqr: other features have coordinates in"):
+        checkpoint.check_solves(COMPONENTS, lambda name: True, SERIAL)
+    others = {name: problem | {"features": 5} for name, problem in COMPONENTS.items()}
+    with pytest.raises(
+        UserError, match=r"component-2-tsqr\.node-0-0\.h5 belongs to another fit than this one: features 3 there and 5 here"
+    ):
+        checkpoint.check_solves(others, lambda name: True, SERIAL)
+    checkpoint.check_solves(COMPONENTS, lambda name: name.startswith("first-"), SERIAL)  # what is no such solve is left alone
+    assert files(tmp_path) == ["component-2-tsqr.node-0-0.h5"]
+
+
+def test_a_damaged_file_of_one_of_several_solves_is_told_once(tmp_path, checkpoint_of, said):
+    checkpoint_of("component-0-tsqr", COMPONENTS["component-0-tsqr"]).save_nodes([node(0, 0)])
+    path = tmp_path / "checkpoint/component-0-tsqr.node-0-0.h5"
+    path.write_bytes(path.read_bytes()[:-1])
+    checkpoint = Checkpoint(tmp_path / "checkpoint", resume=True, say=said.append)
+    checkpoint.check_solves(COMPONENTS, lambda name: True, SERIAL)
+    assert checkpoint.of_solve("component-0-tsqr", COMPONENTS["component-0-tsqr"], BLOCKS, SERIAL).nodes == ()
+    assert len(said) == 1 and "truncated or damaged" in said[0]
+
+
 def test_what_lies_there_is_neither_used_nor_removed_unasked(tmp_path, checkpoint_of):
     checkpoint_of().save_nodes([node(0, 0)])
     for seconds in (0, 300):

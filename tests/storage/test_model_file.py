@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from hnn_hpc.errors import UserError
-from hnn_hpc.storage import load_model_file, save_model_file
+from hnn_hpc.storage import describe, load_model_file, save_model_file
 
 PROVENANCE = {"job": {"features": {"count": 7}}, "seed": 2**100, "certificate": {"relative_residual": 1e-12, "stop_reason": "converged"}}
 DOMAIN = [[-1.0, 2.0], [0.1, 0.1], [-1e300, 5e-324], [0.0, 1.0]]
@@ -102,7 +102,7 @@ def attribute(name, value):
 
 BAD_MODELS = {
     "no weights": (put("weights", None), "no dataset /weights"),
-    "flat weights": (put("weights", np.ones(7)), "/weights has shape (7,); expected /weights of shape (M, D)"),
+    "flat weights": (put("weights", np.ones(7)), "/weights has shape (7,); expected /weights of shape (M, E)"),
     "odd weights": (put("weights", np.ones((7, 3))), "/weights has 3 columns"),
     "no features": (put("weights", np.ones((0, 4))), "no feature at all"),
     "weights in words": (put("weights", np.full((7, 4), b"1")), "/weights is of type |S1"),
@@ -143,6 +143,64 @@ def test_bad_models(tmp_path, arrays, case):
         load_model_file(path)
     message = str(caught.value)
     assert words in message and str(path) in message and "\n" not in message
+
+
+TABLE = {"angles": ["q1"], "differences": [["p1", "p2"]], "distances": []}  # z = (cos q1, sin q1, q2, p1, p2, p1 - p2)
+
+
+@pytest.fixture
+def derived(arrays):
+    return arrays | {"weights": np.ones((7, 6))}
+
+
+def test_derived_coordinates(tmp_path, derived):
+    save_model_file(tmp_path / "model.h5", derived, ATTRIBUTES | {"coordinates": TABLE})
+    loaded, attributes = load_model_file(tmp_path / "model.h5")
+    assert loaded["weights"].shape == (7, 6) and attributes == ATTRIBUTES | {"coordinates": TABLE}
+    with h5py.File(tmp_path / "model.h5") as file:
+        assert file.attrs["dof"] == 2
+    found = describe(tmp_path / "model.h5")
+    assert (found["features"], found["dof"], found["attributes"]["coordinates"]) == (7, 2, TABLE) and "problem" not in found
+
+
+def test_plain_coordinates_are_no_attribute(tmp_path, arrays):
+    save_model_file(tmp_path / "model.h5", arrays, ATTRIBUTES | {"coordinates": None})
+    with h5py.File(tmp_path / "model.h5") as file:
+        assert "coordinates" not in file.attrs
+    assert load_model_file(tmp_path / "model.h5")[1] == ATTRIBUTES
+
+
+BAD_COORDINATES = {
+    "a text": (attribute("coordinates", "angles"), "coordinates = 'angles': expected a table of angles, differences, distances"),
+    "a number": (attribute("coordinates", 3), "coordinates = 3: expected a table"),
+    "broken JSON": (attribute("coordinates", '{"angles": ["q1"'), "expected a table"),
+    "unknown key": (attribute("coordinates", '{"angels": ["q1"]}'), "coordinates holds 'angels'"),
+    "unknown name": (attribute("coordinates", '{"angles": ["q3"]}'), "unknown coordinate 'q3'; the coordinates are: q1, q2, p1, p2"),
+    "fewer columns": (attribute("coordinates", '{"angles": ["q1"]}'), "/weights has 6 columns; expected E = 5 columns, derived from D = 4"),
+    "plain after all": (attribute("coordinates", "{}"), "/weights has 6 columns; expected D = 4 coordinates"),
+    "none": (attribute("coordinates", None), "the attribute dof is 2; expected 3, half the columns of /weights"),
+    "no dof": (attribute("dof", None), "dof = None: expected a whole number"),
+    "too large a dof": (attribute("dof", 10**12), "dof = 1000000000000: expected a whole number of at least 1 and at most 3"),
+    "another dof": (attribute("dof", 1), "unknown coordinate 'p2'; the coordinates are: q1, p1"),
+    "another domain": (attribute("domain", np.tile([0.0, 1.0], (6, 1))), "expected 4 pairs of finite numbers"),
+    "ordering": (attribute("ordering", "p1..pn,q1..qn"), "the attribute ordering is 'p1..pn,q1..qn'"),
+    "weights": (put("weights", np.ones((7, 4))), "/weights has 4 columns; expected E = 6 columns, derived from D = 4 coordinates"),
+    "biases": (put("biases", np.ones(6)), "expected (7,), M = 7 features of E = 6 columns, derived from D = 4 coordinates"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_COORDINATES)
+def test_bad_coordinates(tmp_path, derived, case):
+    change, words = BAD_COORDINATES[case]
+    path = tmp_path / "bad.h5"
+    save_model_file(path, derived, ATTRIBUTES | {"coordinates": TABLE})
+    with h5py.File(path, "a") as file:
+        change(file)
+    with pytest.raises(UserError) as caught:
+        load_model_file(path)
+    message = str(caught.value)
+    assert words in message and str(path) in message and "\n" not in message
+    assert words in describe(path)["problem"]
 
 
 def test_truncated_at_any_length(tmp_path, arrays):
