@@ -1,9 +1,10 @@
-"""The job file: what to compute, in TOML, with the tables [data], [features], [solver] and [output].
+"""The job file: what to compute, in TOML, with the tables [data], [coordinates], [features], [solver] and [output].
 
     [data]      system = "henon-heiles", its parameters as plain keys, box, samples, test_samples, seed
                 or file = "samples.h5" with test_file, or with test_fraction: the last rows of `file`, which then are not fitted
                 either form: reference_point and reference_energy, x0 and H(x0), which fix the constant of the learned H
-    [features]  sampler, count, bandwidth, activation, seed
+    [coordinates]  angles, differences, distances: what features depend on instead of x alone
+    [features]  sampler, count, bandwidth, supports, separable, activation, seed
     [solver]    name, rcond, ridge, block_bytes, memory_per_rank
     [output]    directory, checkpoint_seconds
 
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hnn_hpc.errors import UserError, look_up
+from hnn_hpc.features.coordinates import TABLE as COORDINATE_KEYS
 from hnn_hpc.options import FitOptions
 from hnn_hpc.systems import SYSTEMS, HamiltonianSystem, make_system, parameter_names
 from hnn_hpc.values import MOST_SAMPLES, finite_number, whole_number
@@ -24,10 +26,18 @@ from hnn_hpc.values import MOST_SAMPLES, finite_number, whole_number
 SYSTEM_KEYS = ("system", "box", "samples", "test_samples", "seed", "reference_point", "reference_energy")
 FILE_KEYS = ("file", "test_file", "test_fraction", "reference_point", "reference_energy")
 OPTION_NAMES = {  # the FitOptions field behind every key of these two tables
-    "features": {"sampler": "sampler", "count": "features", "bandwidth": "bandwidth", "activation": "activation", "seed": "seed"},
+    "features": {
+        "sampler": "sampler",
+        "count": "features",
+        "bandwidth": "bandwidth",
+        "supports": "supports",
+        "separable": "separable",
+        "activation": "activation",
+        "seed": "seed",
+    },
     "solver": {"name": "solver", "rcond": "rcond", "ridge": "ridge", "block_bytes": "block_bytes", "memory_per_rank": "memory_per_rank"},
 }
-TABLES = ("data", "features", "solver", "output")
+TABLES = ("data", "coordinates", "features", "solver", "output")
 CHECKPOINT_SECONDS = 300.0
 LARGEST_SEED = 2**63 - 1  # of samples: an attribute of their HDF5 file holds it as a number, and a larger one as text
 
@@ -85,7 +95,7 @@ class Job:
             for table, options in OPTION_NAMES.items()
         }
         output = {"directory": str(self.directory), "checkpoint_seconds": self.checkpoint_seconds}
-        return {"data": self.data.as_dict(), **tables, "output": output}
+        return {"data": self.data.as_dict(), "coordinates": self.options.coordinates, **tables, "output": output}
 
 
 def load_job(path, overrides=(), directory=None):
@@ -231,7 +241,8 @@ def _reference_as_dict(data):
 
 
 def _options(tables):
-    values = {}
+    values = {"coordinates": tables.get("coordinates", {})}
+    check_names("[coordinates]", values["coordinates"], COORDINATE_KEYS)
     for table, options in OPTION_NAMES.items():
         check_names(f"[{table}]", tables.get(table, {}), options)
         for key, value in tables.get(table, {}).items():

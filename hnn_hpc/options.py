@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from hnn_hpc.errors import UserError, look_up
-from hnn_hpc.features import ACTIVATIONS, SAMPLERS, checked_bandwidth
+from hnn_hpc.features import ACTIVATIONS, SAMPLERS, checked_bandwidth, coordinates_from_dict
+from hnn_hpc.features.coordinates import TABLE
 from hnn_hpc.solvers import GCV, SOLVERS
 from hnn_hpc.values import LARGEST, SMALLEST, finite_number, whole_number
 
+AUTO, DENSE = "auto", "dense"
 WITHOUT_RIDGE = ("gram", "lsqr")
 LARGEST_SIZE = 2**63 - 1
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
@@ -21,7 +23,13 @@ class FitOptions:
 
     features            M, the number of hidden features
     sampler             name in SAMPLERS
-    bandwidth           of the "anchored" sampler, dimensionless: a number, or one a coordinate (D,); the other samplers have none
+    bandwidth           of the "anchored" sampler, dimensionless: a number, or one a coordinate (D,), or "auto": found by trial fits (see
+                        `hnn_hpc.basis`); the other samplers have none
+    supports            of the "anchored" sampler: which coordinates each feature depends on: "dense": all of them; a list of lists of
+                        their names, which share the features; "auto": the terms of H that the data show
+    separable           whether H = T(p) + V(q): then no feature depends on both, and T and V are fitted by themselves; "anchored" only
+    coordinates         what features depend on instead of x alone, a dict with the lists "angles", "differences" and "distances" of
+                        names (see `features.coordinates`); None or nothing in it: x itself; "anchored" only
     activation          name in ACTIVATIONS
     solver              name in SOLVERS
     rcond               singular values below rcond times the largest, of the matrix with columns scaled to norm 1, are dropped; from 0 to
@@ -37,7 +45,10 @@ class FitOptions:
 
     features: int = 2000
     sampler: str = "anchored"
-    bandwidth: float | Sequence[float] = 0.25
+    bandwidth: float | str | Sequence[float] = AUTO
+    supports: str | Sequence[Sequence[str]] = AUTO
+    separable: bool = False
+    coordinates: dict | None = None
     activation: str = "tanh"
     solver: str = "auto"
     rcond: float = 1e-15
@@ -55,7 +66,15 @@ class FitOptions:
         look_up(SOLVERS, self.solver, "solver")
         keep("features", whole_number(self.features, "features", at_least=1))
         keep("seed", whole_number(self.seed, "seed", at_least=0))
-        keep("bandwidth", _bandwidth(self.bandwidth))
+        if not _is_one_of(self.bandwidth, AUTO):
+            keep("bandwidth", _bandwidth(self.bandwidth))
+        if not _is_one_of(self.supports, AUTO, DENSE):
+            keep("supports", _supports(self.supports))
+        if not isinstance(self.separable, bool):
+            raise UserError(f"separable = {self.separable!r}: expected true or false")
+        keep("coordinates", _coordinates(self.coordinates))
+        if self.sampler != "anchored":
+            self._check_dense_sampler()
         keep("rcond", finite_number(self.rcond, "rcond"))
         if not 0 <= self.rcond < 1:
             raise UserError(f"rcond = {self.rcond}: expected a number of at least 0 and below 1")
@@ -66,6 +85,86 @@ class FitOptions:
         for name in ("block_bytes", "memory_per_rank"):
             if getattr(self, name) is not None:
                 keep(name, _bytes(getattr(self, name), name))
+
+    def _check_dense_sampler(self):
+        """Raise `UserError` where a sampler of dense features is told of anything that only anchored ones can have."""
+        for name, given in {"separable": self.separable, "coordinates": self.coordinates, "supports": self._has_sparse_supports}.items():
+            if given:
+                raise UserError(f"{name} is for the sampler 'anchored' alone, but the sampler is {self.sampler!r}; leave it out")
+
+    @property
+    def _has_sparse_supports(self):
+        return self.supports not in (AUTO, DENSE)
+
+    @property
+    def is_dense(self):
+        """Whether all features depend on all coordinates for sure, so that there is one least-squares problem."""
+        return self.sampler != "anchored" or (self.supports == DENSE and not self.separable)
+
+    def coordinates_of(self, dimension):
+        """Return the `Coordinates` of the features for points of D coordinates; `UserError` unless bandwidth and supports suit them."""
+        coordinates = coordinates_from_dict(dimension, self.coordinates)
+        if self.sampler == "anchored":
+            if self.bandwidth != AUTO:
+                checked_bandwidth(self.bandwidth, coordinates)
+            if self.supports != AUTO:
+                self.supports_of(coordinates)
+        return coordinates
+
+    def supports_of(self, coordinates):
+        """Return the supports that are given, as sorted tuples of units; for "dense" all units, or those of q and of p by themselves."""
+        if self._has_sparse_supports:
+            supports = sorted({_units_of(support, coordinates) for support in self.supports})
+        elif self.separable:
+            halves = (coordinates.is_position, coordinates.is_momentum)
+            supports = [tuple(filter(half, range(len(coordinates.names)))) for half in halves]
+        else:
+            supports = [tuple(range(len(coordinates.names)))]
+        for support in supports:
+            if not self.allows(support, coordinates):
+                names = ", ".join(coordinates.names[unit] for unit in support)
+                raise UserError(f"supports: [{names}] holds positions and momenta, but separable = true says that no term of H has both")
+        return supports
+
+    def allows(self, units, coordinates):
+        """Return whether features may depend on these units together."""
+        return not self.separable or all(map(coordinates.is_position, units)) or all(map(coordinates.is_momentum, units))
+
+
+def _is_one_of(value, *words):
+    """Return whether a value is text and one of these words; an array is not to be compared with text."""
+    return isinstance(value, str) and value in words
+
+
+def _units_of(support, coordinates):
+    """Return a support, given by names, as a sorted tuple of units."""
+    for name in support:
+        if name not in coordinates.names:
+            raise UserError(f"supports: there is no coordinate {name!r}; the coordinates are: {', '.join(coordinates.names)}")
+    return tuple(sorted({coordinates.names.index(name) for name in support}))
+
+
+def _coordinates(value):
+    """Return the table of derived coordinates as a dict; its names are looked up where the dimension is known."""
+    value = {} if value is None else value
+    if not isinstance(value, dict) or set(value) - set(TABLE):
+        raise UserError(f"coordinates = {value!r}: expected a table with nothing but {', '.join(TABLE)}")
+    return {key: value[key] for key in TABLE if key in value and not (value[key] is None or _is_empty(value[key]))}
+
+
+def _is_empty(value):
+    return isinstance(value, list | tuple) and not value
+
+
+def _supports(value):
+    """Return supports as a tuple of tuples of names."""
+    expected = f'supports = {value!r}: expected \'auto\', \'dense\', or a list of lists of coordinates such as [["q1", "q2"], ["p1"]]'
+    if isinstance(value, str) or not isinstance(value, Sequence) or not value:
+        raise UserError(expected)
+    for support in value:
+        if isinstance(support, str) or not isinstance(support, Sequence) or not support or not all(isinstance(n, str) for n in support):
+            raise UserError(expected)
+    return tuple(tuple(support) for support in value)
 
 
 def _bandwidth(value):

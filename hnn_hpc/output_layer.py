@@ -1,23 +1,59 @@
 """The output layer of any hidden layer over one source of samples: which solver, what it may keep, and where a checkpoint goes on."""
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from hnn_hpc.errors import NotCertifiedError
-from hnn_hpc.features import ACTIVATIONS, FeatureMap, Pool
-from hnn_hpc.operators import GradientOperator, keep_derivatives
+from hnn_hpc.features import ACTIVATIONS, FeatureMap, HiddenLayer, Pool
+from hnn_hpc.operators import components_of, gradient_operator, keep_derivatives
 from hnn_hpc.options import FitOptions
+from hnn_hpc.parallel.petsc import start_petsc
 from hnn_hpc.peak_memory import available_memory_bytes, peak_memory_bytes, resident_memory_bytes
 from hnn_hpc.progress import stage
-from hnn_hpc.samples import ArraySamples, SampleSource
-from hnn_hpc.solvers import NOMINAL, Plan, calibrate, probe_samples, settled, solve
+from hnn_hpc.samples import ArraySamples, SampleSource, loaded
+from hnn_hpc.solvers import NOMINAL, Plan, calibrate, elimination_order, joined, plan, probe_samples, settled, solve
 from hnn_hpc.version import __version__
 
 FIRST_FIT = "first-"  # before the solver's name: the solve for the energies that a sampler needs, in a checkpoint
 REDUCTION = 2  # the meaning of what a checkpoint holds of one
 SHORTEST_CALIBRATED = 5.0  # seconds of one core of nominal speed: a shorter solve is not worth measuring the machine for
+SHARE_FOR_SAMPLES = 0.1  # of the same, for samples that several solves read
 SHARE_OF_MEMORY = 0.6  # of what the node has left, that an iterative solver may keep σ' in where no limit is given
+
+
+@dataclass(frozen=True)
+class _Subproblem:
+    """One least-squares problem.
+
+    feature_map  its features; rows_of: the coordinates whose rows it has, None for all; plan: how it is solved; prefix: of its names in a
+    checkpoint; features: their numbers in the whole layer, None where that is all of them.
+    """
+
+    feature_map: FeatureMap
+    rows_of: np.ndarray | None
+    plan: Plan
+    prefix: str
+    features: np.ndarray | None = None
+
+    @property
+    def rows(self):
+        """How many rows a sample has."""
+        return self.feature_map.dimension if self.rows_of is None else len(self.rows_of)
+
+    @property
+    def digest(self):
+        """What tells its matrix from any other, as text."""
+        digest = HiddenLayer(self.feature_map.weights, self.feature_map.biases).digest
+        told = [self.feature_map.coordinates.as_dict()] if not self.feature_map.is_plain else []
+        told += [self.rows_of.tolist()] if self.rows_of is not None else []
+        return " ".join([digest, *map(str, told)])
+
+    def operator(self, source):
+        """Return its matrix over a source of samples."""
+        return gradient_operator(self.feature_map, source, self.rows_of)
 
 
 @dataclass(frozen=True)
@@ -41,23 +77,92 @@ class OutputLayerSolver:
     def solve(self, layer, prefix=""):
         """Return (FeatureMap, `Solution`, prediction) for a `HiddenLayer`, the same on every rank. Collective.
 
-        Where a probe finds the condition small enough for the plan's faster alternative, that is taken, and the plan itself only if it
-        fails after all. prefix: of the solve's name in the checkpoint. prediction: {"seconds" of the solve, "memory_bytes" of the
-        largest rank}, told before it.
+        Features that share no coordinate are solved for one after the other, the largest problem last, for an interruption then finds it
+        with little else to be done again. prefix: of the solves' names in the checkpoint. prediction: {"seconds" of the solve,
+        "memory_bytes" of the largest rank}, told before it.
         """
-        feature_map = FeatureMap(layer.weights, layer.biases, ACTIVATIONS[self.options.activation])
-        chosen = settled(self.the_plan, GradientOperator(feature_map, self._probe()), self.communicator)
-        predicted = self._predicted(chosen, feature_map.activation)
-        if chosen is not self.the_plan:
-            with suppress(NotCertifiedError):  # the probe was wrong, which costs the time of this solve
-                return feature_map, self._solve_by(chosen, layer, feature_map, prefix, True), predicted
-        return feature_map, self._solve_by(self.the_plan, layer, feature_map, prefix, self.require_certified), predicted
+        coordinates = self.options.coordinates_of(self.pool.dimension)
+        feature_map = FeatureMap(layer.weights, layer.biases, ACTIVATIONS[self.options.activation], coordinates)
+        components = components_of(layer.weights, coordinates)
+        is_dense = len(components) == 1 and (not feature_map.is_plain or layer.weights.all())
+        if is_dense or not all(self._determines(component) for component in components):
+            whole = _Subproblem(feature_map, None, self.the_plan, prefix)
+            self._check_checkpoint([whole], prefix)
+            return feature_map, *self._solve_subproblem(whole, self.source)
+        with self.communicator.together():
+            subproblems = [self._subproblem(feature_map, component, prefix, number) for number, component in enumerate(components)]
+            if any(subproblem.plan.solver == "lsqr" for subproblem in subproblems):
+                start_petsc()  # a missing one is to be noticed now
+        self._check_checkpoint(subproblems, prefix)
+        source = loaded(self.source, self.the_plan.layout, self.communicator, SHARE_FOR_SAMPLES * self._memory())
+        order = sorted(range(len(subproblems)), key=lambda number: subproblems[number].plan.flops)
+        solved = {number: self._solve_subproblem(subproblems[number], source) for number in order}
+        parts = [(subproblems[number].features, solved[number][0]) for number in sorted(solved)]
+        predictions = [prediction for _, prediction in solved.values()]
+        solution = joined(parts, len(layer.weights), self.source.count * self.source.dimension)
+        seconds, memory = (some(p[name] for p in predictions) for some, name in ((sum, "seconds"), (max, "memory_bytes")))
+        return feature_map, solution, {"seconds": seconds, "memory_bytes": memory}
 
-    def _solve_by(self, plan, layer, feature_map, prefix, require_certified):
+    def _check_checkpoint(self, subproblems, prefix):
+        """Raise `UserError` where the checkpoint holds something of another fit, before any of these solves begins. Collective."""
+        if self.checkpoint:
+            plans = [(some, a_plan) for some in subproblems for a_plan in (some.plan, some.plan.if_well_conditioned) if a_plan]
+            problems = {some.prefix + a_plan.solver: self._problem(a_plan, some) for some, a_plan in plans}
+            self.checkpoint.check_solves(problems, lambda name: name.startswith(FIRST_FIT) == (prefix == FIRST_FIT), self.communicator)
+
+    def _determines(self, component):
+        """Return whether a component has rows enough for its features, on whom the samples of all others have no bearing."""
+        return len(component.features) <= self.source.count * len(component.rows_of)
+
+    def _subproblem(self, feature_map, component, prefix, number):
+        """Return the `_Subproblem` of a component: a problem of its own over the same blocks of samples."""
+        features, rows_of = component
+        touching = None
+        if feature_map.is_plain:
+            touches = feature_map.weights[np.ix_(features, rows_of)] != 0
+            if not touches.all():
+                features = features[elimination_order(touches)[1]]
+                touching = touches.sum(axis=0).tolist()
+        weights, biases = feature_map.weights[features], feature_map.biases[features]
+        if feature_map.is_plain:
+            part = FeatureMap(np.ascontiguousarray(weights[:, rows_of]), biases, feature_map.activation)
+        else:
+            part = replace(feature_map, weights=weights, biases=biases)
+        the_plan = plan(
+            self.source.count,
+            len(rows_of),
+            len(features),
+            self.options.solver,
+            self.options.block_bytes,
+            self.options.ridge,
+            khatri_rao=part.is_plain,
+            layout=self.the_plan.layout,
+            touching=touching,
+        )
+        the_plan = the_plan.limited_to(self.the_plan.threads, self.options.memory_per_rank, self.communicator.size)
+        return _Subproblem(part, rows_of, the_plan, f"{prefix}component-{number}-", features)
+
+    def _solve_subproblem(self, subproblem, source):
+        """Return (`Solution`, prediction) of a subproblem.
+
+        Where a probe finds the condition small enough for the plan's faster alternative, that is taken, and the plan itself only if it
+        fails after all.
+        """
+        chosen = subproblem.plan
+        if chosen.if_well_conditioned:
+            chosen = settled(chosen, subproblem.operator(self._probe(subproblem)), self.communicator)
+        predicted = self._predicted(chosen, subproblem.feature_map.activation)
+        if chosen is not subproblem.plan:
+            with suppress(NotCertifiedError):  # the probe was wrong, which costs the time of this solve
+                return self._solve_by(chosen, subproblem, source, True), predicted
+        return self._solve_by(subproblem.plan, subproblem, source, self.require_certified), predicted
+
+    def _solve_by(self, plan, subproblem, source, require_certified):
         kept = None
         if self.checkpoint:
-            kept = self.checkpoint.of_solve(prefix + plan.solver, self._problem(plan, layer), plan.layout.blocks, self.communicator)
-        operator = GradientOperator(feature_map, self.source)
+            name = subproblem.prefix + plan.solver
+            kept = self.checkpoint.of_solve(name, self._problem(plan, subproblem), plan.layout.blocks, self.communicator)
+        operator = subproblem.operator(source)
         if plan.keepable_bytes:
             with stage(self.progress, "keep", plan.blocks_of(self.communicator)) as on_leaf:
                 operator = keep_derivatives(operator, plan.layout, self.communicator, self._budget(plan), plan.threads, on_leaf)
@@ -73,34 +178,38 @@ class OutputLayerSolver:
             checkpoint=kept,
         )
 
-    def _problem(self, plan, layer):
+    def _problem(self, plan, subproblem):
         """Return what decides the bits of a solve's reduction, as a checkpoint keeps it: not rcond or ridge, which come after."""
         return {
             "program": __version__,
             "solver": plan.solver,
             "samples": plan.layout.rows,
             "coordinates": self.pool.dimension,
-            "features": len(layer.weights),
+            "features": self.options.features,
             "activation": self.options.activation,
             "blocks": plan.layout.blocks,
             "first share": plan.first_share,
             "reduction": REDUCTION,
             "piece": plan.piece_samples,
-            "hidden layer": layer.digest,
+            "hidden layer": subproblem.digest,
             "checksum of the samples": f"{self.pool.checksum:016x}",
         }
 
-    def _probe(self):
+    def _probe(self, subproblem):
         """Return a `SampleSource` of some samples of the pool, for `settled`; their targets are of no matter there."""
         points, gradients = self.pool.points, self.pool.gradients
-        step = max(1, len(points) // probe_samples(self.pool.dimension, self.options.features))
+        step = max(1, len(points) // probe_samples(subproblem.rows, subproblem.feature_map.count))
         return ArraySamples(points[::step], gradients[::step], None, len(points[::step]))
+
+    def _memory(self):
+        """Return the bytes that this rank may use, or those that are left for it on its node."""
+        return self.options.memory_per_rank or available_memory_bytes() / self.communicator.node_cores[1]
 
     def _budget(self, plan):
         """Return the bytes that this rank may keep of σ'."""
         if self.options.memory_per_rank:
             return max(0, self.options.memory_per_rank - plan.memory(plan.threads, self.communicator.size))
-        return int(SHARE_OF_MEMORY * available_memory_bytes() / self.communicator.node_cores[1])
+        return int(SHARE_OF_MEMORY * self._memory())
 
     def _predicted(self, plan, activation):
         """Return the prediction of `solve`. Collective."""

@@ -73,6 +73,7 @@ def _run(job, communicator, force, progress, checkpoint, petsc_options):
         "features": job.options.features,
         "sampler": job.options.sampler,
         "sampler_report": fit.record["sampler_report"],
+        "basis": fit.record["basis"],
         "solver": fit.solution.solver,
         "petsc_options": list(petsc_options),
         "ranks": communicator.size,
@@ -122,9 +123,11 @@ def _check_lsqr(source, options):
     """Raise UserError unless the samples are sure to be solved by lsqr, and options of PETSc thus to have an effect."""
     plan = plan_for(source.count, source.dimension, options, source.location)
     quick = plan.if_well_conditioned
-    if plan.solver == "lsqr" and not quick:
+    if options.solver == "lsqr" or (plan.solver == "lsqr" and not quick and options.is_dense):
         return
-    if options.solver == "auto":
+    if options.solver == "auto" and not options.is_dense:
+        instead = "auto chooses for every part of a sparse problem by itself"
+    elif options.solver == "auto":
         instead = f"auto takes {plan.solver}{f', or {quick.solver} if well conditioned,' if quick else ''} for these samples"
     else:
         instead = f"solver.name is {options.solver}"

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
+from hnn_hpc.basis import choose_basis
 from hnn_hpc.errors import HnnError, UserError
 from hnn_hpc.features import ACTIVATIONS, SAMPLERS, check_requirements
 from hnn_hpc.models import HamiltonianModel
@@ -26,9 +27,9 @@ FEWEST_SAMPLES = 3
 @dataclass(frozen=True)
 class Fit:
     """What training gives: `model` (HamiltonianModel), `solution` (Solution, with the certificate) and `record`, a dict of plain values:
-    samples, dof, sampler_report, threads, seconds {data, sampling, solve, total} and peak_memory_bytes, the largest of all ranks; predicted
-    {seconds of the solve, memory_bytes}, told before it (see `solvers.costs`); resumed, whether the fit went on from a checkpoint, and
-    blocks_taken_over, how many blocks of the last solve that had done.
+    samples, dof, sampler_report, basis (the report of `basis.Basis`; None for other samplers than "anchored"), threads, seconds {data,
+    sampling, solve, total} and peak_memory_bytes, the largest of all ranks; predicted {seconds of the solve, memory_bytes}, told before it
+    (see `solvers.costs`); resumed, whether the fit went on from a checkpoint, and blocks_taken_over, how many blocks that had done.
     """
 
     model: HamiltonianModel
@@ -42,7 +43,10 @@ def fit(
     *,
     features=2000,
     sampler="anchored",
-    bandwidth=0.25,
+    bandwidth="auto",
+    supports="auto",
+    separable=False,
+    coordinates=None,
     activation="tanh",
     solver="auto",
     rcond=1e-15,
@@ -79,7 +83,9 @@ def fit(
     """
     communicator = as_communicator(comm)
     with communicator.together():
-        options = FitOptions(features, sampler, bandwidth, activation, solver, rcond, ridge, seed, block_bytes, memory_per_rank)
+        how = {"bandwidth": bandwidth, "supports": supports, "separable": separable, "coordinates": coordinates or {}}
+        how |= {"activation": activation, "solver": solver, "rcond": rcond, "ridge": ridge, "seed": seed}
+        options = FitOptions(features, sampler, **how, block_bytes=block_bytes, memory_per_rank=memory_per_rank)
         points, velocities, energies = check_arrays(points, velocities, energies)
     communicator.agree("the options of the fit", options)
     count = total_rows(points, energies, communicator)
@@ -115,42 +121,48 @@ def fit_source(source, options, communicator, progress=None, require_certified=T
         pool = survey_samples(source, the_plan.layout, communicator, options.features, options.seed)
         surveyed = time.perf_counter()
         solver = OutputLayerSolver(source, pool, options, the_plan, communicator, covariance, require_certified, progress, checkpoint)
-        layer = _sampled_layer(pool, options, communicator, solver)
+        basis = choose_basis(pool, options, communicator, the_plan.threads) if options.sampler == "anchored" else None
+        layer = _sampled_layer(pool, options, communicator, solver, basis)
         sampled = time.perf_counter()
         feature_map, solution, predicted = solver.solve(layer)
         constant = _constant(feature_map, solution.coefficients, reference, pool)
     domain = np.stack([pool.lower, pool.upper], axis=1)
-    provenance = _provenance(source, options, solution)
+    provenance = _provenance(source, options, solution, basis)
     model = HamiltonianModel(feature_map, solution.coefficients, constant or 0.0, constant is not None, domain, provenance)
     ended = time.perf_counter()
     record = {
         "samples": source.count,
         "dof": source.dimension // 2,
         "sampler_report": layer.report,
+        "basis": basis and basis.report,
         "threads": the_plan.threads,
         "seconds": {"data": surveyed - start, "sampling": sampled - surveyed, "solve": ended - sampled, "total": ended - start},
         "peak_memory_bytes": max(communicator.all_gather(peak_memory_bytes())),
         "predicted": predicted,
         "resumed": checkpoint is not None and checkpoint.resumed,
-        "blocks_taken_over": checkpoint.solve.blocks_taken_over if checkpoint else 0,
+        "blocks_taken_over": checkpoint.blocks_taken_over if checkpoint else 0,
     }
     return Fit(model, solution, record)
 
 
-def _sampled_layer(pool, options, communicator, solver):
+def _sampled_layer(pool, options, communicator, solver, basis):
     """Return the `HiddenLayer`; for a sampler on learned energies, after a first fit by the `OutputLayerSolver`."""
     first_sampler = SAMPLERS[options.sampler].energies_from
     if first_sampler:
         feature_map, solution, _ = solver.solve(_draw(first_sampler, pool, options, communicator), FIRST_FIT)
         pool = replace(pool, energies=feature_map.energy(pool.points, solution.coefficients))
-    return _draw(options.sampler, pool, options, communicator)
+    return _draw(options.sampler, pool, options, communicator, basis)
 
 
-def _draw(sampler, pool, options, communicator):
+def _draw(sampler, pool, options, communicator, basis=None):
     """Return the `HiddenLayer` of one sampler. Every rank draws it for itself from the shared seed; all must have drawn the same."""
     with communicator.together():
         rng, activation = random_stream(options.seed, "features"), ACTIVATIONS[options.activation]
-        layer = SAMPLERS[sampler].draw(pool, options.features, rng, activation=activation, bandwidth=options.bandwidth)
+        how = {}
+        if basis:
+            coordinates = options.coordinates_of(pool.dimension)
+            how = {"bandwidth": basis.bandwidths, "supports": basis.supports, "coordinates": coordinates}
+        layer = SAMPLERS[sampler].draw(pool, options.features, rng, activation=activation, **how)
     if len(set(communicator.all_gather(layer.digest))) > 1:
         raise HnnError("the ranks drew different hidden features from one seed: use one kind of processor and one version of numpy")
     return layer
@@ -166,11 +178,12 @@ def _constant(feature_map, coefficients, reference, pool):
     return float(np.mean(pool.energies - feature_map.energy(pool.points, coefficients)))
 
 
-def _provenance(source, options, solution):
+def _provenance(source, options, solution, basis):
     """Return what the model's file says of its origin."""
     certificate = {name: value for name, value in vars(solution).items() if name not in ("coefficients", "covariance_factor")}
     seeds = {"data": source.description.get("seed"), "features": options.seed}
-    return {"samples": source.description, "options": asdict(options), "seeds": seeds, "versions": versions(), "certificate": certificate}
+    said = {"samples": source.description, "options": asdict(options), "basis": basis and basis.report}
+    return said | {"seeds": seeds, "versions": versions(), "certificate": certificate}
 
 
 def plan_for(samples, dimension, options, location):
@@ -182,7 +195,8 @@ def plan_for(samples, dimension, options, location):
             f"features = {options.features} is more than the {samples * dimension} rows that {samples} samples of {dimension} coordinates "
             "give, so the output weights would not be determined; use fewer features or more samples"
         )
-    return plan(samples, dimension, options.features, options.solver, options.block_bytes, options.ridge)
+    is_plain = options.coordinates_of(dimension).is_plain
+    return plan(samples, dimension, options.features, options.solver, options.block_bytes, options.ridge, khatri_rao=is_plain)
 
 
 def _checked_reference(reference, dimension):

@@ -34,6 +34,8 @@ def test_every_key_arrives(tmp_path):
         sampler = "elm"
         count = 30
         bandwidth = [1, 2, 3, 4]
+        supports = "dense"
+        separable = false
         activation = "tanh"
         seed = 4
         [solver]
@@ -50,8 +52,32 @@ def test_every_key_arrives(tmp_path):
     job = load_job(path)
     assert job.data.system.parameters == {"alpha": 0.5} and job.data.system.box[3].tolist() == [-4, 4]
     assert (job.data.samples, job.data.test_samples, job.data.seed, job.data.reference_point) == (100, 50, 3, (0, 1, 0, 0))
-    assert job.options == FitOptions(30, "elm", (1, 2, 3, 4), "tanh", "tsqr", 1e-12, 0.5, 4, 10**6, 2**31)
+    assert job.options == FitOptions(30, "elm", (1, 2, 3, 4), "dense", False, None, "tanh", "tsqr", 1e-12, 0.5, 4, 10**6, 2**31)
     assert (job.directory, job.checkpoint_seconds) == (Path("somewhere"), 60.0)
+
+
+SPARSE = """
+[data]
+system = "henon-heiles"
+samples = 100
+[coordinates]
+angles = ["q1", "q2"]
+differences = [["q1", "q2"]]
+distances = [[["p1"], ["p2"]]]
+[features]
+bandwidth = [1, 2, 3, 4, 5, 6]
+supports = [["q1-q2", "q1"], ["p1"]]
+separable = true
+"""
+
+
+def test_every_key_of_sparse_features_arrives(tmp_path):
+    job = load_job(write(tmp_path, SPARSE))
+    coordinates = {"angles": ["q1", "q2"], "differences": [["q1", "q2"]], "distances": [[["p1"], ["p2"]]]}
+    supports = (("q1-q2", "q1"), ("p1",))
+    assert job.options == FitOptions(bandwidth=(1, 2, 3, 4, 5, 6), supports=supports, separable=True, coordinates=coordinates)
+    assert job_from_tables(job.as_dict(), NOWHERE) == job
+    assert job.options.coordinates_of(4).names == ("q1", "q2", "p1", "p2", "q1-q2", "|p1 - p2|")
 
 
 def test_what_is_left_out_has_the_defaults_of_the_library(tmp_path):
@@ -117,7 +143,10 @@ def test_a_job_survives_its_own_description(table):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("samples = 5", "the key 'samples' stands outside a table; put it below one of: [data], [features], [solver], [output]"),
+        (
+            "samples = 5",
+            "the key 'samples' stands outside a table; put it below one of: [data], [coordinates], [features], [solver], [output]",
+        ),
         ("[data]", "holds neither 'system' nor 'file'"),
         ('[data]\nsystm = "pendulum"', "did you mean 'system'?"),
         ('[data]\nsystem = "pendulum"', "no 'samples'"),
@@ -132,6 +161,17 @@ def test_a_job_survives_its_own_description(table):
         ('[data]\nfile = ""', "expected a path"),
         ('[data]\nfile = "a.h5"\ntest_file = "b.h5"\ntest_fraction = 0.1', "both 'test_file' and 'test_fraction'"),
         ('[data]\nfile = "a.h5"\nreference_energy = 1', "needs both 'reference_point' and 'reference_energy'"),
+        ('[data]\nfile = "a.h5"\n[coordinates]\nangels = ["q1"]', "unknown key 'angels' in [coordinates]; did you mean 'angles'?"),
+        (
+            '[data]\nfile = "a.h5"\n[features]\nsupports = "sparse"',
+            "features.supports: supports = 'sparse': expected 'auto', 'dense', or a list",
+        ),
+        (
+            '[data]\nfile = "a.h5"\n[features]\nsupports = ["q1"]',
+            "features.supports: supports = ['q1']: expected 'auto', 'dense', or a list",
+        ),
+        ('[data]\nfile = "a.h5"\n[features]\nseparable = 1', "features.separable: separable = 1: expected true or false"),
+        ('[data]\nfile = "a.h5"\n[features]\nseparable = true\nsampler = "elm"', "separable is for the sampler 'anchored' alone"),
         ('[data]\nfile = "a.h5"\n[output]\ndirectory = 5', "output.directory = 5: expected a path"),
         ('[data]\nfile = "a.h5"\n[output]\ncheckpoint_seconds = -1', "output.checkpoint_seconds = -1: expected a number of seconds, or 0"),
         ('[data]\nfile = "a.h5"\n[output]\ncheckpoint_seconds = "1 h"', "output.checkpoint_seconds = '1 h': expected a finite number"),

@@ -54,7 +54,7 @@ def test_a_system_knows_its_energy_where_none_is_given(given, reference):
     assert (list(x0), H0) == reference
 
 
-SYSTEM_JOB = {"data": {"system": "pendulum", "samples": 50}, "features": {"count": 40, "bandwidth": 0.5}}
+SYSTEM_JOB = {"data": {"system": "pendulum", "samples": 50}, "features": {"count": 40, "bandwidth": 0.5, "supports": "dense"}}
 
 
 def test_a_bad_test_sample_is_noticed_before_the_fit(tmp_path, monkeypatch):

@@ -89,7 +89,7 @@ def hidden_layer(problem, source):
     with single_threaded_blas():
         pool = survey_samples(source, RowLayout(source.count, 1), SerialCommunicator(), problem.features, problem.seed)
         rng, activation = random_stream(problem.seed, "features"), ACTIVATIONS[ACTIVATION]
-        layer = SAMPLERS[problem.sampler].draw(pool, problem.features, rng, activation=activation, bandwidth=1.0)
+        layer = SAMPLERS[problem.sampler].draw(pool, problem.features, rng, activation=activation)
     vary = VARIATIONS[problem.variation]
     weights, biases = vary(layer.weights, layer.biases) if vary else (layer.weights, layer.biases)
     return FeatureMap(weights, biases, activation), np.stack([pool.lower, pool.upper], axis=1)

@@ -7,7 +7,7 @@ from hnn_hpc.cli.text import byte_size, columns, count, table
 from hnn_hpc.errors import UserError
 from hnn_hpc.features import ACTIVATIONS
 from hnn_hpc.job import load_job
-from hnn_hpc.options import WITHOUT_RIDGE, FitOptions
+from hnn_hpc.options import AUTO, DENSE, WITHOUT_RIDGE, FitOptions
 from hnn_hpc.parallel.communicator import available_cores
 from hnn_hpc.parallel.threads import available_threads
 from hnn_hpc.peak_memory import peak_memory_bytes
@@ -20,6 +20,7 @@ from hnn_hpc.values import whole_number
 
 HELP = "predict memory, flops and time of a fit, and which solver it takes; reads no samples"
 MOST_RANKS = 2**20
+UPPER_BOUND = "predicted is the dense case, the most that it can take"
 CALIBRATION = {"order": 512, "repeats": 5}  # about a second
 
 
@@ -62,10 +63,11 @@ class _Forecast:
     def __init__(self, K, D, options, ranks, threads, limit, base, rates):
         self.K, self.D, self.options = K, D, options
         self.ranks, self.threads, self.limit, self.base, self.rates = ranks, threads, limit, base, rates
+        self.is_plain = options.coordinates_of(D).is_plain
 
     def of(self, chosen):
         """Return the result of the command; `UserError` where the chosen plan does not fit."""
-        names = [name for name in SOLVERS if name != "auto" and not (self.options.ridge and name in WITHOUT_RIDGE)]
+        names = self.solvers
         costs = {name: self.cost(self.plan(name)) for name in names}
         if not self.fits(self.limited(chosen)):
             self.refuse(chosen, [name for name in names if costs[name]["fits"]])
@@ -77,6 +79,8 @@ class _Forecast:
             "ranks": self.ranks,
             "threads": self.threads,
             "memory_limit_bytes": self.limit,
+            "supports": self.supports,
+            "is_upper_bound": self.supports != DENSE,
             "chosen": chosen.solver,
             "reason": chosen.reason,
             "if_well_conditioned": quick and quick.solver,
@@ -84,8 +88,24 @@ class _Forecast:
             "solvers": costs,
         }
 
+    @property
+    def solvers(self):
+        """The names of the solvers that the fit may take."""
+        if not self.is_plain:
+            return ["tsqr"]
+        return [name for name in SOLVERS if name != "auto" and not (self.options.ridge and name in WITHOUT_RIDGE)]
+
+    @property
+    def supports(self):
+        """What the features depend on: "dense", or sparse ones that the plan leaves out of account, "auto" or "given"."""
+        options = self.options
+        if options.sampler != "anchored" or (options.supports == DENSE and not options.separable):
+            return DENSE
+        return options.supports if options.supports == AUTO else "given"
+
     def plan(self, name, features=None):
-        return plan(self.K, self.D, features or self.options.features, name, self.options.block_bytes, self.options.ridge)
+        features = features or self.options.features
+        return plan(self.K, self.D, features, name, self.options.block_bytes, self.options.ridge, khatri_rao=self.is_plain)
 
     def room(self):
         """Return the bytes that rows and triangles of a rank may take, or None."""
@@ -164,6 +184,7 @@ def describe(result):
     core = f"{rates['multiply'] / 1e9:.0f} GF/s in products of matrices, {1e9 / rates['activations']:.1f} ns a value of the activation"
     told = [
         ("problem", f"{sizes[0]} of {sizes[1]}, {sizes[2]}"),
+        ("supports", f"{result['supports']}: {UPPER_BOUND}" if result["is_upper_bound"] else None),
         ("machine", f"{count(result['ranks'], 'rank')}, {count(result['threads'], 'thread')} each; {network}"),
         ("a core", f"{core}, measured here"),
         ("solver", f"{result['chosen']}: {result['reason']}"),

@@ -10,23 +10,33 @@ W and b are drawn once, by a sampler, from a bounded pool of P samples, so drawi
 block of B samples the matrix of derivatives, S = sigma'(X Wᵀ + b) (B, M), is all that a solver needs: the rows of the system are the
 products S[k, m] W[m, d]. Its B M values are, after the factorization, the second most expensive thing the program computes.
 
+Features may live in coordinates z(x) in R^E derived from x: angles on a circle, differences, distances (coordinates.py). Then z takes the
+place of x, W is (M, E), and grad H begins with Jᵀ, J = dz/dx.
+
 Where the features should bend is the samplers' question. Anchored features bend anywhere in the data's box, at a width that the user sets;
 SWIM and its relatives take position and width from pairs of samples; ELM ignores the data but for its limits.
 """
 
 from hnn_hpc.features.activations import ACTIVATIONS, Activation
+from hnn_hpc.features.coordinates import Coordinates, coordinates_from_dict, make_coordinates, plain_coordinates
 from hnn_hpc.features.feature_map import FeatureMap
 from hnn_hpc.features.pool import HiddenLayer, Pool
-from hnn_hpc.features.samplers import SAMPLERS, Sampler, check_requirements, checked_bandwidth
+from hnn_hpc.features.samplers import SAMPLERS, Sampler, anchored_parameters, check_requirements, checked_bandwidth, feature_scales
 
 __all__ = [
     "ACTIVATIONS",
     "Activation",
+    "Coordinates",
     "FeatureMap",
     "HiddenLayer",
     "Pool",
     "SAMPLERS",
     "Sampler",
+    "anchored_parameters",
     "check_requirements",
     "checked_bandwidth",
+    "coordinates_from_dict",
+    "feature_scales",
+    "make_coordinates",
+    "plain_coordinates",
 ]

@@ -27,13 +27,13 @@ from hnn_hpc.features.pool import HiddenLayer
 COINCIDENT = 1e-10
 
 
-def draw_swim(pool, count, rng, *, activation, bandwidth=None):
-    """Draw `count` features where the pool's energies change most; `bandwidth` is not used."""
+def draw_swim(pool, count, rng, *, activation):
+    """Draw `count` features where the pool's energies change most."""
     return _draw_pairs(pool, count, rng, activation, lambda first, second, step: pool.energies[second] - pool.energies[first])
 
 
-def draw_gradient_swim(pool, count, rng, *, activation, bandwidth=None):
-    """Draw `count` features where the pool's gradients say that the energy changes most; `bandwidth` is not used.
+def draw_gradient_swim(pool, count, rng, *, activation):
+    """Draw `count` features where the pool's gradients say that the energy changes most.
 
     On an H that oscillates between the two points the trapezoid rule misleads, and energies, where there are any, serve better.
     """
@@ -44,8 +44,8 @@ def draw_gradient_swim(pool, count, rng, *, activation, bandwidth=None):
     return _draw_pairs(pool, count, rng, activation, energy_difference)
 
 
-def draw_uniform_swim(pool, count, rng, *, activation, bandwidth=None):
-    """Draw `count` features from pairs that are all equally likely; `bandwidth` is not used."""
+def draw_uniform_swim(pool, count, rng, *, activation):
+    """Draw `count` features from pairs that are all equally likely."""
     return _draw_pairs(pool, count, rng, activation, lambda first, second, step: np.linalg.norm(step, axis=1))
 
 

@@ -1,12 +1,13 @@
 """The samplers of hidden features, by name. A sampler is a plain function
 
-    draw(pool, count, rng, *, activation, bandwidth) -> HiddenLayer
+    draw(pool, count, rng, *, activation) -> HiddenLayer
 
 pool        -- a `Pool` of P samples of dimension D
 count       -- M, how many features to draw
 rng         -- a numpy Generator in the same state on every rank: the layer is then the same on all of them, bit for bit
 activation  -- an `Activation`; pairs of points are placed by its step_scale and step_offset
-bandwidth   -- g, a number or one a coordinate; only anchored features use it
+
+The anchored sampler alone takes more: a bandwidth, coordinates and supports.
 
 This module holds the table and the samplers that take weights from a distribution; pairs.py those that take them from pairs of samples.
 """
@@ -17,24 +18,51 @@ from dataclasses import dataclass
 import numpy as np
 
 from hnn_hpc.errors import UserError, look_up
+from hnn_hpc.features.coordinates import plain_coordinates
 from hnn_hpc.features.pairs import draw_gradient_swim, draw_swim, draw_uniform_swim
 from hnn_hpc.features.pool import HiddenLayer
 
 
-def draw_anchored(pool, count, rng, *, activation, bandwidth):
-    """Draw w = g∘z / h with z ~ N(0, 1)^D and b = -w·x_i with x_i a random sample, so that every hyperplane crosses the data.
+def draw_anchored(pool, count, rng, *, activation, bandwidth, coordinates=None, supports=None):
+    """Draw w = g∘y / h with y ~ N(0, 1) and b = -w·z(x_i) with x_i a random sample, so that every hyperplane crosses the data.
 
-    h (D,) is half the width of the data's box and g the bandwidth, dimensionless: w·x changes by about g from the middle of the box to its
-    edge along one coordinate. Small g gives broad, nearly alike features: accurate where H is smooth, with condition numbers of 1e15 and
-    more. Where H varies faster along one coordinate than along another, each needs its own g. The idea is TransNet's (Zhang et al. 2023).
+    h is half the width of the data along each column of z and g the bandwidth, dimensionless: w·z changes by about g from the middle of the
+    data to their edge along one coordinate. Small g gives broad, nearly alike features: accurate where H is smooth, with condition numbers
+    of 1e15 and more. Where H varies faster along one coordinate than along another, each needs its own g. The idea is TransNet's (Zhang et
+    al. 2023).
+
+    supports: None, or pairs (units, features): so many features depend on those units of the coordinates alone, w being 0 elsewhere, and
+    `count` is their sum.
     """
-    g = checked_bandwidth(bandwidth, pool.dimension)
-    weights = g * rng.standard_normal((count, pool.dimension)) / pool.half_widths
-    anchors = pool.points[rng.integers(len(pool.points), size=count)]
-    return HiddenLayer(weights, -np.einsum("md,md->m", weights, anchors), {"duplicates_left": 0})
+    coordinates = coordinates or plain_coordinates(pool.dimension)
+    z, h = coordinates.embed(pool.points), feature_scales(pool, coordinates)
+    g = np.broadcast_to(checked_bandwidth(bandwidth, coordinates), len(coordinates.names))[coordinates.units_of_columns]
+    if supports is None:
+        return HiddenLayer(*anchored_parameters(z, h, g, count, rng), {"duplicates_left": 0})
+    weights, biases, start = np.zeros((count, coordinates.count)), np.empty(count), 0
+    for units, features in supports:
+        drawn, columns = slice(start, start + features), coordinates.columns_of(units)
+        weights[drawn, columns], biases[drawn] = anchored_parameters(z[:, columns], h[columns], g[columns], features, rng)
+        start += features
+    return HiddenLayer(weights, biases, {"duplicates_left": 0})
 
 
-def draw_elm(pool, count, rng, *, activation, bandwidth=None):
+def anchored_parameters(z, h, g, count, rng):
+    """Return weights (count, E) and biases (count,) of anchored features of points z (P, E), half as wide as h (E,); g: see above."""
+    weights = g * rng.standard_normal((count, len(h))) / h
+    anchors = z[rng.integers(len(z), size=count)]
+    return weights, -np.einsum("me,me->m", weights, anchors)
+
+
+def feature_scales(pool, coordinates):
+    """Return h (E,), half the width of the data along each column of z: 1 on a circle, from the pool's points where z is derived."""
+    if coordinates.is_plain:
+        return pool.half_widths
+    z = coordinates.embed(pool.points)
+    return np.where(coordinates.on_circle, 1.0, np.ptp(z, axis=0) / 2)
+
+
+def draw_elm(pool, count, rng, *, activation):
     """Draw w ~ N(0, 1)^D and b ~ U(lo, hi), lo and hi being the smallest and largest limit of any coordinate (arXiv 2411.17511)."""
     weights = rng.standard_normal((count, pool.dimension))
     return HiddenLayer(weights, rng.uniform(pool.lower.min(), pool.upper.max(), size=count), {"duplicates_left": 0})
@@ -78,10 +106,10 @@ def check_requirements(name, has_energies, location="the data"):
         )
 
 
-def checked_bandwidth(bandwidth, dimension=None):
-    """Return the bandwidth as a float array, () or (D,); `UserError` unless it is one positive number, or one for each coordinate.
+def checked_bandwidth(bandwidth, coordinates=None):
+    """Return the bandwidth as a float array, () or (U,); `UserError` unless it is one positive number, or one for each coordinate.
 
-    dimension: D, or None where it is not known yet.
+    coordinates: `Coordinates`, or None where they are not known yet.
     """
     try:
         g = np.asarray(bandwidth)
@@ -89,11 +117,12 @@ def checked_bandwidth(bandwidth, dimension=None):
         g = np.array(None)
     if g.dtype.kind not in "iuf" or g.ndim > 1 or g.size == 0 or not np.all((g >= LEAST_BANDWIDTH) & (g <= LARGEST_BANDWIDTH)):
         raise UserError(
-            f"bandwidth must be a positive number, or a list of one a coordinate, from {LEAST_BANDWIDTH:g} to {LARGEST_BANDWIDTH:g}, "
-            f"not {bandwidth!r}"
+            f"bandwidth must be 'auto', a positive number, or a list of one a coordinate, from {LEAST_BANDWIDTH:g} to "
+            f"{LARGEST_BANDWIDTH:g}, not {bandwidth!r}"
         )
-    if g.ndim == 1 and dimension is not None and len(g) != dimension:
+    if g.ndim == 1 and coordinates is not None and len(g) != len(coordinates.names):
         raise UserError(
-            f"bandwidth has {len(g)} values, but the samples have {dimension} coordinates; give one number, or one a coordinate"
+            f"bandwidth has {len(g)} values, but there are {len(coordinates.names)} coordinates ({', '.join(coordinates.names)}); give one "
+            "number, or one a coordinate"
         )
     return g.astype(float)

@@ -7,7 +7,7 @@
 - `survey`: the one pass that checks every number, finds the limits of each coordinate, and collects the pool for the samplers.
 """
 
-from hnn_hpc.samples.arrays import ArraySamples, check_arrays, spread_rows, total_rows
+from hnn_hpc.samples.arrays import ArraySamples, check_arrays, loaded, spread_rows, total_rows
 from hnn_hpc.samples.generated import SystemSamples
 from hnn_hpc.samples.row_range import RowRange
 from hnn_hpc.samples.source import Samples, SampleSource
@@ -20,6 +20,7 @@ __all__ = [
     "Samples",
     "SystemSamples",
     "check_arrays",
+    "loaded",
     "pool_size",
     "read_finite",
     "spread_rows",

@@ -39,6 +39,22 @@ class ArraySamples:
         return Samples(self.points[rows], self.velocities[rows], None if self.energies is None else self.energies[rows])
 
 
+def loaded(source, layout, communicator, most_bytes):
+    """Return a `SampleSource` of this rank's samples in memory, where they take at most so many bytes; otherwise the source itself.
+
+    For samples that are read many times over. Collective, for an error of one rank is that of all; each may pass another limit.
+    """
+    first, last = layout.owned_rows(communicator.rank, communicator.size)
+    with communicator.together():
+        if isinstance(source, ArraySamples) or 16 * (last - first) * source.dimension > most_bytes:
+            return source
+        points, velocities = (np.empty((last - first, source.dimension)) for _ in range(2))
+        for block in layout.owned_blocks(communicator.rank, communicator.size):
+            start, stop = layout.bounds(block)
+            points[start - first : stop - first], velocities[start - first : stop - first], _ = source.read(start, stop)
+        return ArraySamples(points, velocities, None, source.count, first)
+
+
 def check_arrays(points, velocities, energies=None):
     """Return points (K, D), velocities (K, D), energies (K,) or None as C-contiguous float64; `UserError` for other shapes and types."""
     points, velocities = _as_floats("points", points, 2), _as_floats("velocities", velocities, 2)

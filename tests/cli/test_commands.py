@@ -44,6 +44,7 @@ seed = 1
 [features]
 count = 100
 bandwidth = [2, 0.5]
+supports = "dense"
 """
 LARGEST_ERROR = 1e-4  # of H; it comes out at 1e-5
 
@@ -53,6 +54,7 @@ file = "samples.h5"
 [features]
 count = 100
 bandwidth = [2, 0.5]
+supports = "dense"
 """
 
 

@@ -21,6 +21,8 @@ samples = 2000
 test_samples = 100
 [features]
 count = 40
+bandwidth = 0.25
+supports = "dense"
 [solver]
 name = "lsqr"
 """

@@ -12,7 +12,16 @@ from hnn_hpc.samples import Samples, SystemSamples
 from hnn_hpc.solvers import SOLVERS
 from hnn_hpc.storage import SampleFile, SampleFileWriter
 
-JOB = '[data]\nsystem = "fput-chain"\ndof = 10\nsamples = 1_000_000\n[features]\ncount = 1000\n'
+JOB = """
+[data]
+system = "fput-chain"
+dof = 10
+samples = 1_000_000
+[features]
+count = 1000
+bandwidth = 0.25
+supports = "dense"
+"""
 HUGE = ["--set", "data.dof=32", "--set", "data.samples=1000000000", "--set", "features.count=10000", "--ranks", "4096", "--threads", "1"]
 
 
@@ -58,6 +67,41 @@ def test_the_result_has_it_all(run):
         assert cost["seconds"] == pytest.approx(sum(cost["stages"].values())) and cost["fits"] is True
         assert 10**8 < cost["memory_bytes"] < 10**9 and cost["flops"] > 10**11
     assert result["rates"]["multiply"] > 0
+
+
+@pytest.mark.parametrize(
+    "setting", ["features.supports=auto", "features.separable=true", 'features.supports=[["q1", "q2"], ["p1"]]', "features.supports=dense"]
+)
+def test_sparse_features_are_planned_as_dense_ones_and_that_is_said(run, capsys, setting):
+    dense, result = run("--threads", "1"), run("--threads", "1", "--set", setting)
+    expected = "auto" if "auto" in setting else "dense" if "dense" in setting else "given"
+    assert (dense["supports"], dense["is_upper_bound"]) == ("dense", False)
+    assert (result["supports"], result["is_upper_bound"]) == (expected, expected != "dense")
+    for name, cost in result["solvers"].items():
+        assert [cost[key] for key in ("blocks", "flops", "threads")] == [
+            dense["solvers"][name][key] for key in ("blocks", "flops", "threads")
+        ]
+    assert main(["plan", "job.toml", "--set", setting]) == 0
+    lines = re.findall("^supports .*$", capsys.readouterr().out, re.MULTILINE)
+    told = [] if expected == "dense" else [f"{expected}: predicted is the dense case, the most that it can take"]
+    assert [line.split(None, 1)[1] for line in lines] == told
+
+
+def test_a_sampler_of_dense_features_has_no_supports_to_find(run):
+    result = run("--set", "features.sampler=elm", "--set", "features.supports=auto")
+    assert (result["supports"], result["is_upper_bound"]) == ("dense", False)
+
+
+def test_derived_coordinates_leave_tsqr_alone(run):
+    angles = ["--set", 'coordinates.angles=["q1"]']
+    for more in ([], ["--set", "solver.name=tsqr"], ["--set", "solver.ridge=gcv"]):
+        result = run(*angles, *more, "--threads", "1")
+        assert (result["chosen"], list(result["solvers"]), result["if_well_conditioned"]) == ("tsqr", ["tsqr"], None)
+        assert ("asked for by name" if "solver.name=tsqr" in more else "the only one for derived coordinates") in result["reason"]
+    assert "has no Khatri-Rao form, which gram needs; use 'auto' or 'tsqr'" in run(*angles, "--set", "solver.name=gram")
+    words = run(*angles, "--threads", "1", "--memory", str(result["solvers"]["tsqr"]["memory_bytes"] // 2))
+    assert words.startswith("tsqr does not fit") and "solver.name" not in words
+    assert "unknown coordinate 'q11'" in run("--set", 'coordinates.angles=["q11"]')
 
 
 def test_a_named_solver_is_taken_at_its_word(run):

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from hnn_hpc.errors import UserError
-from hnn_hpc.features import ACTIVATIONS, SAMPLERS, Pool, check_requirements, checked_bandwidth
+from hnn_hpc.features import ACTIVATIONS, SAMPLERS, Pool, check_requirements, checked_bandwidth, make_coordinates, plain_coordinates
 
 TANH = ACTIVATIONS["tanh"]
 PAIR_SAMPLERS = [name for name in SAMPLERS if name.endswith("swim")]
@@ -27,7 +27,8 @@ def make_pool(count, dimension, seed=0):
 
 
 def draw(name, pool, count, seed=0, activation=TANH, bandwidth=0.5):
-    return SAMPLERS[name].draw(pool, count, np.random.default_rng(seed), activation=activation, bandwidth=bandwidth)
+    how = {"bandwidth": bandwidth} if name == "anchored" else {}
+    return SAMPLERS[name].draw(pool, count, np.random.default_rng(seed), activation=activation, **how)
 
 
 def different_features(layer):
@@ -108,7 +109,7 @@ def test_pairs_are_drawn_by_their_density(name):
     rng = np.random.default_rng(1)
     observed = np.zeros(3)
     for _ in range(DRAWS):
-        layer = SAMPLERS[name].draw(pool, 3, rng, activation=TANH, bandwidth=None)
+        layer = SAMPLERS[name].draw(pool, 3, rng, activation=TANH)
         observed[np.abs(lengths - TANH.step_scale / np.linalg.norm(layer.weights[0])).argmin()] += 1
     assert chi_square_p_value(observed, density / density.sum()) > SMALLEST_P_VALUE
 
@@ -120,7 +121,7 @@ def test_candidates_are_uniform_over_all_pairs():
     rng = np.random.default_rng(1)
     observed = np.zeros(15)
     for _ in range(DRAWS):
-        layer = SAMPLERS["uniform-swim"].draw(pool, 1, rng, activation=TANH, bandwidth=None)
+        layer = SAMPLERS["uniform-swim"].draw(pool, 1, rng, activation=TANH)
         observed[np.abs(lengths - TANH.step_scale / np.linalg.norm(layer.weights[0])).argmin()] += 1
     assert chi_square_p_value(observed, np.full(15, 1 / 15)) > SMALLEST_P_VALUE
 
@@ -210,13 +211,13 @@ def test_elm_is_normal_with_biases_over_the_widest_limits():
     "bandwidth", [0, -1.0, np.nan, np.inf, "0.5", None, True, [], [1.0, -1.0], [1.0, "a"], [[1.0, 2.0]], [[1.0], [1.0, 2.0]], {"q": 1}]
 )
 def test_bad_bandwidth_is_refused(bandwidth):
-    with pytest.raises(UserError, match="bandwidth must be a positive number"):
+    with pytest.raises(UserError, match="bandwidth must be 'auto', a positive number"):
         checked_bandwidth(bandwidth)
 
 
 def test_bandwidth_of_another_dimension_is_refused():
     assert checked_bandwidth([1, 2, 3]).tolist() == [1.0, 2.0, 3.0]
-    with pytest.raises(UserError, match="bandwidth has 3 values, but the samples have 4 coordinates"):
+    with pytest.raises(UserError, match=r"bandwidth has 3 values, but there are 4 coordinates \(q1, q2, p1, p2\)"):
         draw("anchored", make_pool(5, 4), 2, bandwidth=[1, 2, 3])
 
 
@@ -238,3 +239,67 @@ def test_energies_are_read_where_they_are_needed_only(name):
 def test_unknown_sampler_lists_the_known_ones():
     with pytest.raises(UserError, match=r"unknown sampler 'swin'; .*anchored, gradient-swim, swim, uniform-swim, approximate-swim, elm"):
         check_requirements("swin", has_energies=True)
+
+
+DERIVED = make_coordinates(6, ["q1", "q2"], [["q1", "q2"], ["p2", "p3"]], [[["q3"], ["p1"]]])
+SUPPORTS = ((((0, 6), 30), ((3,), 1), ((2, 7, 8), 40)), (((0,), 5), ((0,), 5), ((4, 1), 5)), ((tuple(range(9)), 12),))
+
+
+def draw_in(coordinates, pool, count, supports=None, bandwidth=0.5, seed=0):
+    options = {"activation": TANH, "bandwidth": bandwidth, "coordinates": coordinates, "supports": supports}
+    return SAMPLERS["anchored"].draw(pool, count, np.random.default_rng(seed), **options)
+
+
+@pytest.mark.parametrize("supports", SUPPORTS, ids=str)
+def test_anchored_features_depend_on_their_support_alone(supports):
+    """Each on all the columns of its support and on no other, through the place of a sample in these columns."""
+    pool, count = make_pool(80, 6), sum(features for _, features in supports)
+    layer = draw_in(DERIVED, pool, count, supports)
+    expected = np.zeros((count, DERIVED.count), bool)
+    start = 0
+    for units, features in supports:
+        expected[start : start + features, DERIVED.columns_of(units)] = True
+        start += features
+    np.testing.assert_array_equal(layer.weights != 0, expected)
+    assert layer.biases.shape == (count,) and layer.report == {"duplicates_left": 0}
+    at_samples = layer.weights @ DERIVED.embed(pool.points).T + layer.biases[:, None]
+    assert np.abs(at_samples).min(axis=1).max() < ROUNDING * np.abs(layer.weights).sum(axis=1).max()
+
+
+def test_anchored_features_of_a_support_are_the_dense_ones_of_its_columns():
+    """With the scale and the bandwidth of each: half the width of the data along z, 1 on a circle, one bandwidth for both columns of it."""
+    pool, g = make_pool(200, 6), np.arange(1, 10) / 4
+    z = DERIVED.embed(pool.points)
+    layer = draw_in(DERIVED, pool, 5000, (((2, 7, 8, 1), 5000),), g)
+    for unit in (2, 7, 8, 1):
+        for column in DERIVED.columns[unit]:
+            h = 1 if len(DERIVED.columns[unit]) == 2 else (z[:, column].max() - z[:, column].min()) / 2
+            assert stats.kstest(layer.weights[:, column] * h / g[unit], "norm").pvalue > SMALLEST_P_VALUE
+
+
+@pytest.mark.parametrize("coordinates", [None, plain_coordinates(4)], ids=["none", "plain"])
+@pytest.mark.parametrize("supports", [None, (((0, 1, 2, 3), 25),)], ids=["dense", "all"])
+def test_one_support_of_all_coordinates_is_the_dense_draw_bit_for_bit(coordinates, supports):
+    pool = make_pool(60, 4)
+    layer, dense = draw_in(coordinates, pool, 25, supports, [1, 2, 3, 4]), draw("anchored", pool, 25, bandwidth=[1, 2, 3, 4])
+    np.testing.assert_array_equal(layer.weights, dense.weights)
+    np.testing.assert_array_equal(layer.biases, dense.biases)
+
+
+def test_dense_draws_have_the_bits_that_they_always_had():
+    """w = g∘y / h with all y drawn before all places of samples."""
+    pool, rng = make_pool(60, 4), np.random.default_rng(0)
+    weights = 0.5 * rng.standard_normal((25, 4)) / ((pool.upper - pool.lower) / 2)
+    anchors = pool.points[rng.integers(60, size=25)]
+    layer = draw("anchored", pool, 25)
+    np.testing.assert_array_equal(layer.weights, weights)
+    np.testing.assert_array_equal(layer.biases, -np.einsum("md,md->m", weights, anchors))
+
+
+def test_bandwidths_are_one_a_unit_of_derived_coordinates():
+    for wrong in (6, 12):
+        with pytest.raises(
+            UserError, match=rf"bandwidth has {wrong} values, but there are 9 coordinates \(q1, .*p3, q1-q2, p2-p3, \|q3 - p1\|\)"
+        ):
+            draw_in(DERIVED, make_pool(20, 6), 2, bandwidth=np.ones(wrong))
+    assert draw_in(DERIVED, make_pool(20, 6), 2, bandwidth=np.ones(9)).weights.shape == (2, 12)

@@ -105,8 +105,11 @@ CASES = {
     "reference of another dimension": (fit("data.reference_point=[0]", "data.reference_energy=1"), "4 finite coordinates"),
     "rcond of 2": (fit("solver.rcond=2"), "solver.rcond: rcond = 2"),
     "negative seed": (fit("features.seed=-1"), "features.seed: seed = -1"),
-    "negative bandwidth": (fit("features.bandwidth=-1"), "features.bandwidth: bandwidth must be a positive number"),
-    "bandwidth of another dimension": (fit("features.bandwidth=[1, 2]"), "bandwidth has 2 values, but the samples have 4 coordinates"),
+    "negative bandwidth": (fit("features.bandwidth=-1"), "features.bandwidth: bandwidth must be 'auto', a positive number"),
+    "bandwidth of another dimension": (
+        fit("features.bandwidth=[1, 2]"),
+        "bandwidth has 2 values, but there are 4 coordinates (q1, q2, p1, p2)",
+    ),
     "setting without a value": (fit("features.count"), "expected name=value"),
     "setting without a table": (fit("count=5"), "expected table.key=value"),
     # output

@@ -183,13 +183,26 @@ def test_missing_petsc_is_said_on_all_ranks(communicator, monkeypatch):
 # PETSc's options after `--`
 
 
+JOB = """
+[data]
+system = "henon-heiles"
+samples = 2000
+[features]
+count = 40
+bandwidth = 0.25
+supports = "dense"
+[solver]
+name = "lsqr"
+"""
+
+
 @pytest.fixture
 def job(shared_tmp_path, communicator):
     """The path of a job that lsqr solves, in a directory that all ranks share."""
     path = shared_tmp_path / "job.toml"
     with communicator.together():
         if communicator.is_root:
-            path.write_text('[data]\nsystem = "henon-heiles"\nsamples = 2000\n[features]\ncount = 40\n[solver]\nname = "lsqr"\n')
+            path.write_text(JOB)
     return path
 
 

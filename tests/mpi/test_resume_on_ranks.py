@@ -19,7 +19,7 @@ from hnn_hpc.training import fit_source
 
 SERIAL = SerialCommunicator()
 BLOCKS = 64
-WANTED = {"features": 30, "solver": "khatri-rao-qr", "bandwidth": 8.0, "block_bytes": 60_000}
+WANTED = {"features": 30, "solver": "khatri-rao-qr", "bandwidth": 8.0, "supports": "dense", "block_bytes": 60_000}
 SOLVERS = ["khatri-rao-qr", "tsqr", "gram"]
 
 

@@ -1,0 +1,154 @@
+"""Which coordinates meet in one term of H, read off the samples.
+
+A set of units s (see `Coordinates`) is an interaction where H has a term that depends on all of s and is no sum of terms on its facets,
+the subsets with one unit fewer. Orders are tested from below: all units, all pairs, then larger sets. What a sum of all terms found so far
+leaves of ∇H, its residual r, is fitted once by random features on s, and once by as many on each facet of s. Both are fitted on one half of
+the samples and compared on the other, sample by sample:
+
+    d_k = ‖r_k - facets‖² - ‖r_k - s‖²,     z = mean(d) / (sd(d) / √N).
+
+Where s is no interaction, features on the facets explain at least as much, noise or not, and z is at most about N(0, 1); the few largest
+|d_k| are cut back, so that heavy tails do not matter. Of all sets of one order those are taken that Benjamini and Hochberg's procedure
+(J. R. Stat. Soc. B 57, 1995) keeps: at most FALSE_DISCOVERIES of them are expected to be false. Then the residual is made again and the
+rest is tested again, for weak interactions hide behind strong ones.
+
+Cost: O(sets · N · q²) an order, with N and q such that it stays below BUDGET whatever K and M.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import combinations
+from math import comb, sqrt
+
+import numpy as np
+from scipy.special import ndtr
+
+from hnn_hpc.basis.trial import SumOfTerms, draw_features, gradient_rows, reduction, touched_by
+
+FALSE_DISCOVERIES = 1e-3
+BUDGET = 2e8  # values of rows, of all the sets of one order
+MOST_SAMPLES, FEWEST_SAMPLES = 4000, 800  # of either half
+MOST_FEATURES, FEWEST_FEATURES = 64, 16  # of one set
+SLOWEST, FASTEST = -2, 3  # powers of two that the bandwidths of a test's features spread over, for H may vary slowly or fast
+SAMPLES_A_FEATURE = 50
+NEGLIGIBLE = 1e-6  # a residual, relative to ∇H: so much a sum of terms leaves of any H
+NO_EVIDENCE = 2.0  # standard deviations: not worth the second look
+CUT = 0.99  # quantile of |d| at which it is cut back
+MOST_ROUNDS = 4
+MOST_SETS = 100  # of three and more units that are all tried; where there are more, those that two smaller ones make up
+LARGEST_ORDER = 6
+MOST_TERM_FEATURES, FEWEST_TERM_FEATURES, SUM_FEATURES = 48, 24, 3000  # of a term of the sum, fewer where there are many
+
+
+class Interactions:
+    """The search for the interactions of one set of samples.
+
+    Parameters: samples, held (TrialSamples), bandwidths (U,): of single units; rng, which decides the answer, as threads do not;
+    allowed(set) -> bool: which sets may be interactions at all. Attributes: found: those found, as sorted tuples of units; tests: how many
+    sets were tested.
+    """
+
+    def __init__(self, samples, held, bandwidths, rng, threads=1, allowed=lambda units: True):
+        self._bandwidths, self._rng, self._threads, self._allowed = bandwidths, rng, threads, allowed
+        self._units = len(samples.coordinates.names)
+        pairs = max(1, comb(self._units, 2))
+        per_pair = BUDGET / (4 * pairs)  # two halves, two coordinates
+        self._features = int(np.clip(np.sqrt(per_pair / SAMPLES_A_FEATURE), FEWEST_FEATURES, MOST_FEATURES))
+        count = int(np.clip(per_pair / self._features, FEWEST_SAMPLES, MOST_SAMPLES))
+        self._samples, self._held = samples.first(count), held.first(count)
+        self._sum = SumOfTerms(self._samples, self._held)
+        self._term_features = int(np.clip(SUM_FEATURES / self._units, FEWEST_TERM_FEATURES, MOST_TERM_FEATURES))
+        self.found = []
+        self.tests = 0
+
+    def search(self):
+        """Find them all."""
+        self._take_singles()
+        for order in range(2, min(self._units, LARGEST_ORDER) + 1):
+            if not self._search_order(order) and order >= 3:
+                break
+        return self.found
+
+    def _take_singles(self):
+        """Add a term for every coordinate of x along which H is not constant, and for every derived unit that H seems to depend on."""
+        coordinates, gradients = self._samples.coordinates, self._samples.gradients
+        for unit in range(coordinates.dimension):
+            if gradients[:, unit].any():
+                self._take((unit,))
+        derived = [(unit,) for unit in range(coordinates.dimension, self._units)]
+        for single, z in zip(derived, self._evidence(derived), strict=True):
+            if z > NO_EVIDENCE:
+                self._take(single)
+
+    def _search_order(self, order):
+        """Search the sets of one order; return whether any was found."""
+        any_found = False
+        for _ in range(MOST_ROUNDS):
+            candidates = [s for s in self._candidates(order) if s not in self.found and self._allowed(s)]
+            if not candidates:
+                break
+            self.tests += len(candidates)
+            new = discoveries(ndtr(-self._evidence(candidates)))
+            for place in new:
+                self._take(candidates[place])
+            any_found |= len(new) > 0
+            if not len(new):
+                break
+        return any_found
+
+    def _candidates(self, order):
+        """Return the sets of one order to be tested: all, or where they are many the unions of two smaller interactions."""
+        if order == 2 or comb(self._units, order) <= MOST_SETS:
+            return list(combinations(range(self._units), order))
+        smaller = [s for s in self.found if len(s) == order - 1]
+        unions = {tuple(sorted({*one, *other})) for one, other in combinations(smaller, 2)}
+        return sorted(s for s in unions if len(s) == order)
+
+    def _take(self, units):
+        bandwidths = self._bandwidths if len(units) == 1 else np.minimum(self._bandwidths, 1.0)
+        self._sum.add(draw_features(self._samples, units, self._term_features, bandwidths, self._rng))
+        self.found.append(units)
+
+    def _evidence(self, sets):
+        """Return z of each set, (sets,), from what the sum of the terms found so far leaves."""
+        residuals = self._sum.residuals()
+        with ThreadPoolExecutor(self._threads) as pool:
+            return np.array(list(pool.map(partial(self._evidence_of, residuals), sets, self._rng.spawn(len(sets)))))
+
+    def _evidence_of(self, residuals, units, rng):
+        touched = touched_by(self._samples.coordinates, units)
+        r, r_held = (residual[:, touched] for residual in residuals)
+        if np.linalg.norm(r_held) <= NEGLIGIBLE * np.linalg.norm(self._held.gradients[:, touched]):
+            return 0.0
+        gain = self._reduction([units], touched, r, r_held, rng)
+        by_itself = z_score(gain)
+        if len(units) == 1 or by_itself < NO_EVIDENCE:
+            return by_itself
+        facets = list(combinations(units, len(units) - 1))
+        return min(by_itself, z_score(gain - self._reduction(facets, touched, r, r_held, rng)))
+
+    def _reduction(self, supports, touched, r, r_held, rng):
+        """Return the reduction of r on the held samples by features on some supports, as many on each."""
+        rows = [], []
+        for support in supports:
+            spread = 2.0 ** rng.uniform(SLOWEST, FASTEST, (self._features, len(support)))
+            features = draw_features(self._samples, support, self._features, spread, rng)
+            for some, half in zip(rows, (self._samples, self._held), strict=True):
+                some.append(gradient_rows(half, features, touched))
+        A, A_held = (np.concatenate(some, axis=2) for some in rows)
+        return reduction(A, r, A_held, r_held)
+
+
+def z_score(values):
+    """Return mean / (sd / √N) of values (N,), the largest cut back; 0 where all are alike."""
+    limit = np.quantile(np.abs(values), CUT)
+    cut = np.clip(values, -limit, limit)
+    spread = cut.std()
+    return float(cut.mean() / spread * sqrt(len(cut))) if spread else 0.0
+
+
+def discoveries(p, level=FALSE_DISCOVERIES):
+    """Return the places of the p-values (n,) that Benjamini and Hochberg's procedure rejects at this false-discovery rate, in order."""
+    order = np.argsort(p, kind="stable")
+    below = np.flatnonzero(p[order] <= level * np.arange(1, len(p) + 1) / len(p))
+    return np.sort(order[: below[-1] + 1]) if len(below) else order[:0]

@@ -1,0 +1,213 @@
+"""Small least-squares problems on some of the samples, by which a basis is judged: fitted on one half, scored on the other.
+
+Everything here is in energy units and without dimensions otherwise: the rows of the gradient are multiplied by h, half the width of the
+data's box along each coordinate, so that all coordinates count alike whatever their units. The unit of energy is a power of two such that
+the largest gradient is near 1, for squares of squares must be numbers.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import cho_solve
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
+
+from hnn_hpc.features import ACTIVATIONS, anchored_parameters, feature_scales
+from hnn_hpc.solvers.factor import factor_of
+from hnn_hpc.solvers.front import merge_groups
+
+RCOND = 1e-15  # as the default of a fit
+# Of the normal equations, relative to their diagonal: keeps their Cholesky factor safe; the fits stay good to about 1e-6.
+REGULARIZATION = 1e-13
+FEW_FEATURES = 200  # whose QR costs next to nothing
+
+
+@dataclass(frozen=True, eq=False)
+class TrialSamples:
+    """Some samples, ready for trial fits.
+
+    z            (N, E), the points in the coordinates of the features
+    jacobian     (N, nnz), the values of dz/dx times h: see `Coordinates.jacobian`
+    gradients    (N, D), h ∂H/∂x in units that make the largest of them near 1
+    coordinates  Coordinates, D → E
+    scales       (E,), half the width of the data along each column of z
+    activation   Activation
+    """
+
+    z: np.ndarray
+    jacobian: np.ndarray
+    gradients: np.ndarray
+    coordinates: object
+    scales: np.ndarray
+    activation: object
+
+    def __len__(self):
+        return len(self.z)
+
+    def first(self, count):
+        """Return the first so many of the samples."""
+        return TrialSamples(self.z[:count], self.jacobian[:count], self.gradients[:count], self.coordinates, self.scales, self.activation)
+
+
+def trial_halves(pool, coordinates, activation, count, rng):
+    """Return two `TrialSamples` without a sample in common, of at most `count` each, drawn from the pool."""
+    drawn = rng.permutation(len(pool.points))[: 2 * count]
+    scales = feature_scales(pool, coordinates)
+    gradients = pool.gradients[drawn] * pool.half_widths
+    gradients /= np.ldexp(1.0, np.frexp(np.abs(gradients).max())[1])
+    middle, halves = len(drawn) // 2, []
+    for half in (slice(middle), slice(middle, None)):
+        x = pool.points[drawn[half]]
+        jacobian = coordinates.jacobian(x) * pool.half_widths[coordinates.entry_coordinates]
+        halves.append(TrialSamples(coordinates.embed(x), jacobian, gradients[half], coordinates, scales, ACTIVATIONS[activation]))
+    return halves
+
+
+@dataclass(frozen=True, eq=False)
+class TrialFeatures:
+    """Features on one support: weights (q, columns of the support), biases (q,)."""
+
+    support: tuple
+    weights: np.ndarray
+    biases: np.ndarray
+
+    @property
+    def count(self):
+        return len(self.weights)
+
+
+def draw_features(samples, support, count, bandwidths, rng):
+    """Return `count` anchored `TrialFeatures` on a support (tuple of units); bandwidths: (U,) of all units, or (count, len(support))."""
+    coordinates, bandwidths = samples.coordinates, np.asarray(bandwidths)
+    columns = coordinates.columns_of(support)
+    g = bandwidths[np.array(support)] if bandwidths.ndim == 1 else bandwidths
+    g = g[..., np.repeat(np.arange(len(support)), [len(coordinates.columns[unit]) for unit in support])]
+    return TrialFeatures(support, *anchored_parameters(samples.z[:, columns], samples.scales[columns], g, count, rng))
+
+
+def touched_by(coordinates, support):
+    """Return the x-coordinates that a support depends on, sorted, as an array."""
+    return np.unique(np.concatenate([coordinates.touched[unit] for unit in support]))
+
+
+def gradient_rows(samples, features, touched=None):
+    """Return h ∂φ/∂x of features, (N, |touched|, q), along the coordinates `touched`: all that their support depends on, or more."""
+    coordinates = samples.coordinates
+    columns = coordinates.columns_of(features.support)
+    touched = touched_by(coordinates, features.support) if touched is None else touched
+    z = samples.z[:, columns] @ features.weights.T
+    z += features.biases
+    S = samples.activation.derivative(z, out=z)
+    rows = np.zeros((len(samples), len(touched), features.count))
+    for column, weights in zip(columns.tolist(), features.weights.T, strict=True):
+        for entry, x in coordinates.entries_by_column[column]:
+            rows[:, np.searchsorted(touched, x)] += samples.jacobian[:, entry, None] * weights * S
+    return rows
+
+
+def reduction(rows, residual, held_rows, held_residual):
+    """Return by how much each held sample's ‖residual‖² falls, (N',), when `rows` (N, X, q) are fitted to `residual` (N, X)."""
+    A = rows.reshape(-1, rows.shape[2])
+    c = _regular_solution(A.T @ A, A.T @ residual.ravel(), 1e-9)
+    left = held_residual - held_rows @ c
+    return np.einsum("nx,nx->n", held_residual, held_residual) - np.einsum("nx,nx->n", left, left)
+
+
+def _regular_solution(gram, right, regularization):
+    """Solve gram c = right for a semidefinite matrix, which is overwritten, its diagonal scaled to 1 and slightly raised."""
+    scale = 1 / np.sqrt(np.maximum(gram.diagonal(), 1e-280))
+    gram *= scale
+    gram *= scale[:, None]
+    gram[np.diag_indices_from(gram)] += regularization * len(gram)
+    return scale * cho_solve((np.linalg.cholesky(gram), True), scale * right, check_finite=False)
+
+
+class SumOfTerms:
+    """H as a sum of features on several supports, fitted in parts that share no coordinate.
+
+    Accurately where a part has few features, and else by normal equations, good to about 1e-6 of ∇H.
+    """
+
+    def __init__(self, samples, held):
+        self._halves = samples, held
+        self._terms = []  # (touched, rows of the samples, rows of those held) a term
+
+    def add(self, features):
+        """Add the features of one more term."""
+        touched = touched_by(self._halves[0].coordinates, features.support)
+        self._terms.append((touched, *(gradient_rows(samples, features, touched) for samples in self._halves)))
+
+    def residuals(self):
+        """Return what a fit on the samples leaves of h ∂H/∂x, there and on those held: (N, D), (N', D).
+
+        Terms that share no coordinate, directly or by others, are fitted by themselves.
+        """
+        residuals = [samples.gradients.copy() for samples in self._halves]
+        for some in connected([touched for touched, *_ in self._terms]):
+            self._fit([self._terms[number] for number in some], *residuals)
+        return residuals
+
+    def _fit(self, terms, r, r_held):
+        """Subtract a fit of some terms to the gradients from the residuals r (N, D) and r_held (N', D)."""
+        count, rows = sum(rows.shape[2] for _, rows, _ in terms), [(touched, rows) for touched, rows, _ in terms]
+        c = (_accurate_fit if count <= FEW_FEATURES else _quick_fit)(rows, r, count)
+        for half, residual in ((1, r), (2, r_held)):
+            for x, columns, A in _by_coordinate([(term[0], term[half]) for term in terms]):
+                residual[:, x] -= A @ c[columns]
+
+
+def connected(sets):
+    """Return the lists of the numbers of those sets (arrays of coordinates) that hang together by their elements, in order."""
+    elements = np.concatenate(sets) if sets else np.empty(0, int)
+    if not len(elements):
+        return []
+    owners, size = np.repeat(np.arange(len(sets)), [len(some) for some in sets]), len(sets) + elements.max() + 1
+    graph = csr_array((np.ones(len(owners), bool), (owners, len(sets) + elements)), shape=(size, size))
+    labels = connected_components(graph, directed=False)[1][: len(sets)]
+    return [np.flatnonzero(labels == label).tolist() for label in dict.fromkeys(labels.tolist())]
+
+
+def _by_coordinate(terms):
+    """Yield (x, numbers of the features that depend on it, their rows (N, features) along it) for terms (touched, rows (N, X, q))."""
+    places, start = {}, 0
+    for touched, rows in terms:
+        for at, x in enumerate(touched.tolist()):
+            places.setdefault(x, []).append((start, rows[:, at]))
+        start += rows.shape[2]
+    for x, blocks in places.items():
+        columns = np.concatenate([np.arange(first, first + A.shape[1]) for first, A in blocks])
+        yield x, columns, np.concatenate([A for _, A in blocks], axis=1)
+
+
+def _quick_fit(rows, gradients, count):
+    """Return the coefficients (count,) of terms (touched, rows (N, X, q)) by normal equations: O(N Σ q²) flops."""
+    gram, right = np.zeros((count, count)), np.zeros(count)
+    for x, columns, A in _by_coordinate(rows):
+        gram[np.ix_(columns, columns)] += A.T @ A
+        right[columns] += A.T @ gradients[:, x]
+    return _regular_solution(gram, right, REGULARIZATION)
+
+
+def _accurate_fit(rows, gradients, count):
+    """The same by QR: the rows along each coordinate to a triangle over the features that touch it, and all triangles to one."""
+    columns, triangles = [], []
+    for x, some, A in _by_coordinate(rows):
+        A = np.column_stack([A, gradients[:, x]])
+        columns.append(some)
+        triangles.append(np.linalg.qr(A, mode="r") if len(A) > A.shape[1] else A)
+    R, order = merge_groups(columns, triangles, count)
+    factor = factor_of(R[:count, :count], RCOND)
+    c = np.empty(count)
+    c[order] = factor.basis(factor.project(R[:count, count])) / factor.column_norms
+    return c
+
+
+def trial_error(samples, held, terms, rows_of):
+    """Return ‖residual‖/‖h ∂H/∂x‖ on the held samples, along the coordinates rows_of, of an accurate fit of all the terms together."""
+    rows, held_rows = ([(touched_by(half.coordinates, t.support), gradient_rows(half, t)) for t in terms] for half in (samples, held))
+    c = _accurate_fit(rows, samples.gradients, sum(features.count for features in terms))
+    residual = held.gradients.copy()
+    for x, columns, A in _by_coordinate(held_rows):
+        residual[:, x] -= A @ c[columns]
+    size = np.linalg.norm(held.gradients[:, rows_of])
+    return float(np.linalg.norm(residual[:, rows_of]) / size) if size else 0.0
