@@ -33,6 +33,8 @@ def coordinate_triangle(operator, plan, communicator, on_leaf=None, checkpoint=N
     D, blocks = operator.weights.shape[1], plan.blocks_of(communicator)
     columns = [np.flatnonzero(operator.weights[:, d]) for d in range(D)]
     kept = _Kept(checkpoint, [len(some) + 1 for some in columns], communicator)
+    if on_leaf and kept.done:
+        on_leaf(blocks * kept.done // D)
     try:
         for d in range(kept.done, D):
             part = _part_of(plan, len(columns[d]) + 1)
