@@ -4,7 +4,7 @@ Sample the hidden layer, solve one linear least-squares problem for the output l
 
     from hnn_hpc import fit, load_model, systems
 
-    result = fit(points, velocities, features=2000, bandwidth=0.25)     # points and velocities: (K, 2n)
+    result = fit(points, velocities, features=2000)     # points and velocities: (K, 2n)
     result.model.energy(x), result.solution.relative_residual
     result.model.save("model.h5")
 

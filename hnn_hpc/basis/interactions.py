@@ -7,12 +7,13 @@ the samples and compared on the other, sample by sample:
 
     d_k = ‖r_k - facets‖² - ‖r_k - s‖²,     z = mean(d) / (sd(d) / √N).
 
-Where s is no interaction, features on the facets explain at least as much, noise or not, and z is at most about N(0, 1); the few largest
-|d_k| are cut back, so that heavy tails do not matter. Of all sets of one order those are taken that Benjamini and Hochberg's procedure
-(J. R. Stat. Soc. B 57, 1995) keeps: at most FALSE_DISCOVERIES of them are expected to be false. Then the residual is made again and the
-rest is tested again, for weak interactions hide behind strong ones.
+Where s is no interaction, features on the facets explain at least as much, noise or not, and z has at most about Student's t distribution;
+the few largest |d_k| are cut back, so that heavy tails do not matter. Of all sets of one order those are taken that Benjamini and
+Hochberg's procedure (J. R. Stat. Soc. B 57, 1995) keeps: at most FALSE_DISCOVERIES of them are expected to be false. Then the residual is
+made again and the rest is tested again, for weak interactions hide behind strong ones.
 
-Cost: O(sets · N · q²) an order, with N and q such that it stays below BUDGET whatever K and M.
+Cost: O(sets · N · q²) an order, with N and q such that it stays below BUDGET whatever K and M. Where there are too many pairs, only
+those are tested that a look at correlations leaves (see `screening`); the others count as tested in vain.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -21,8 +22,9 @@ from itertools import combinations
 from math import comb, sqrt
 
 import numpy as np
-from scipy.special import ndtr
+from scipy.special import stdtr
 
+from hnn_hpc.basis.screening import most_pairs, shortlist
 from hnn_hpc.basis.trial import SumOfTerms, draw_features, gradient_rows, reduction, touched_by
 
 FALSE_DISCOVERIES = 1e-3
@@ -51,8 +53,7 @@ class Interactions:
     def __init__(self, samples, held, bandwidths, rng, threads=1, allowed=lambda units: True):
         self._bandwidths, self._rng, self._threads, self._allowed = bandwidths, rng, threads, allowed
         self._units = len(samples.coordinates.names)
-        pairs = max(1, comb(self._units, 2))
-        per_pair = BUDGET / (4 * pairs)  # two halves, two coordinates
+        per_pair = BUDGET / (4 * max(1, most_pairs(self._units)))  # two halves, two coordinates
         self._features = int(np.clip(np.sqrt(per_pair / SAMPLES_A_FEATURE), FEWEST_FEATURES, MOST_FEATURES))
         count = int(np.clip(per_pair / self._features, FEWEST_SAMPLES, MOST_SAMPLES))
         self._samples, self._held = samples.first(count), held.first(count)
@@ -76,7 +77,7 @@ class Interactions:
             if gradients[:, unit].any():
                 self._take((unit,))
         derived = [(unit,) for unit in range(coordinates.dimension, self._units)]
-        for single, z in zip(derived, self._evidence(derived), strict=True):
+        for single, z in zip(derived, self._evidence(derived, self._sum.residuals()), strict=True):
             if z > NO_EVIDENCE:
                 self._take(single)
 
@@ -87,10 +88,12 @@ class Interactions:
             candidates = [s for s in self._candidates(order) if s not in self.found and self._allowed(s)]
             if not candidates:
                 break
-            self.tests += len(candidates)
-            new = discoveries(ndtr(-self._evidence(candidates)))
+            residuals = self._sum.residuals()
+            tested = shortlist(candidates, self._samples, residuals[0], NEGLIGIBLE) if order == 2 else candidates
+            self.tests += len(tested)
+            new = discoveries(stdtr(len(self._held) - 1, -self._evidence(tested, residuals)), among=len(candidates))
             for place in new:
-                self._take(candidates[place])
+                self._take(tested[place])
             any_found |= len(new) > 0
             if not len(new):
                 break
@@ -109,9 +112,8 @@ class Interactions:
         self._sum.add(draw_features(self._samples, units, self._term_features, bandwidths, self._rng))
         self.found.append(units)
 
-    def _evidence(self, sets):
-        """Return z of each set, (sets,), from what the sum of the terms found so far leaves."""
-        residuals = self._sum.residuals()
+    def _evidence(self, sets, residuals):
+        """Return z of each set, (sets,), from the residuals of both halves."""
         with ThreadPoolExecutor(self._threads) as pool:
             return np.array(list(pool.map(partial(self._evidence_of, residuals), sets, self._rng.spawn(len(sets)))))
 
@@ -147,8 +149,11 @@ def z_score(values):
     return float(cut.mean() / spread * sqrt(len(cut))) if spread else 0.0
 
 
-def discoveries(p, level=FALSE_DISCOVERIES):
-    """Return the places of the p-values (n,) that Benjamini and Hochberg's procedure rejects at this false-discovery rate, in order."""
+def discoveries(p, level=FALSE_DISCOVERIES, among=None):
+    """Return the places of the p-values (n,) that Benjamini and Hochberg's procedure rejects at this false-discovery rate, in order.
+
+    among: how many hypotheses there are, n at least; the p-values of those that were not tested count as 1.
+    """
     order = np.argsort(p, kind="stable")
-    below = np.flatnonzero(p[order] <= level * np.arange(1, len(p) + 1) / len(p))
+    below = np.flatnonzero(p[order] <= level * np.arange(1, len(p) + 1) / (among or len(p)))
     return np.sort(order[: below[-1] + 1]) if len(below) else order[:0]

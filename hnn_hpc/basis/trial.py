@@ -8,17 +8,18 @@ the largest gradient is near 1, for squares of squares must be numbers.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import cho_solve
+from scipy.linalg import cho_solve, solveh_banded
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
 from hnn_hpc.features import ACTIVATIONS, anchored_parameters, feature_scales
 from hnn_hpc.solvers.factor import factor_of
-from hnn_hpc.solvers.front import merge_groups
+from hnn_hpc.solvers.front import elimination_order, merge_groups
 
 RCOND = 1e-15  # as the default of a fit
 # Of the normal equations, relative to their diagonal: keeps their Cholesky factor safe; the fits stay good to about 1e-6.
 REGULARIZATION = 1e-13
+SMALLEST_SQUARE = 1e-280  # of a column that is none
 FEW_FEATURES = 200  # whose QR costs next to nothing
 
 
@@ -115,7 +116,7 @@ def reduction(rows, residual, held_rows, held_residual):
 
 def _regular_solution(gram, right, regularization):
     """Solve gram c = right for a semidefinite matrix, which is overwritten, its diagonal scaled to 1 and slightly raised."""
-    scale = 1 / np.sqrt(np.maximum(gram.diagonal(), 1e-280))
+    scale = 1 / np.sqrt(np.maximum(gram.diagonal(), SMALLEST_SQUARE))
     gram *= scale
     gram *= scale[:, None]
     gram[np.diag_indices_from(gram)] += regularization * len(gram)
@@ -180,12 +181,27 @@ def _by_coordinate(terms):
 
 
 def _quick_fit(rows, gradients, count):
-    """Return the coefficients (count,) of terms (touched, rows (N, X, q)) by normal equations: O(N Σ q²) flops."""
-    gram, right = np.zeros((count, count)), np.zeros(count)
-    for x, columns, A in _by_coordinate(rows):
-        gram[np.ix_(columns, columns)] += A.T @ A
-        right[columns] += A.T @ gradients[:, x]
-    return _regular_solution(gram, right, REGULARIZATION)
+    """Return the coefficients (count,) of terms (touched, rows (N, X, q)) by normal equations.
+
+    In the order of elimination AᵀA has a band, narrow where terms hang together as in a chain; its factor costs O(count · band²) flops.
+    """
+    coordinates = [(columns, A, gradients[:, x]) for x, columns, A in _by_coordinate(rows)]
+    touches = np.zeros((count, len(coordinates)), bool)
+    for number, (columns, _, _) in enumerate(coordinates):
+        touches[columns, number] = True
+    place = np.argsort(elimination_order(touches)[1])
+    width = max(np.ptp(place[columns]) for columns, _, _ in coordinates) + 1
+    band, right = np.zeros((width, count)), np.zeros(count)  # band[i - j, j] is entry (i, j), i >= j
+    for columns, A, f in coordinates:
+        below = place[columns][:, None] - place[columns]
+        lower = below >= 0
+        band[below[lower], np.broadcast_to(place[columns], below.shape)[lower]] += (A.T @ A)[lower]
+        right[place[columns]] += A.T @ f
+    scale = 1 / np.sqrt(np.maximum(band[0], SMALLEST_SQUARE))
+    for distance in range(width):
+        band[distance, : count - distance] *= scale[distance:] * scale[: count - distance]
+    band[0] += REGULARIZATION * count
+    return (scale * solveh_banded(band, scale * right, overwrite_ab=True, lower=True, check_finite=False))[place]
 
 
 def _accurate_fit(rows, gradients, count):

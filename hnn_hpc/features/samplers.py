@@ -55,11 +55,20 @@ def anchored_parameters(z, h, g, count, rng):
 
 
 def feature_scales(pool, coordinates):
-    """Return h (E,), half the width of the data along each column of z: 1 on a circle, from the pool's points where z is derived."""
+    """Return h (E,), half the width of the data along each column of z: 1 on a circle, and for a difference or distance that of the pool.
+
+    Errors: `UserError` where one of these is the same in all samples.
+    """
     if coordinates.is_plain:
         return pool.half_widths
-    z = coordinates.embed(pool.points)
-    return np.where(coordinates.on_circle, 1.0, np.ptp(z, axis=0) / 2)
+    h = np.where(coordinates.on_circle, 1.0, np.ptp(coordinates.embed(pool.points), axis=0) / 2)
+    for coordinate in range(coordinates.dimension):
+        if len(coordinates.columns[coordinate]) == 1:
+            h[coordinates.columns[coordinate][0]] = pool.half_widths[coordinate]
+    for name, columns, touched in zip(coordinates.names, coordinates.columns, coordinates.touched, strict=True):
+        if h[columns[0]] <= SAME * pool.half_widths[list(touched)].max():
+            raise UserError(f"coordinates: {name} is the same in all samples, so that features cannot depend on it; leave it out")
+    return h
 
 
 def draw_elm(pool, count, rng, *, activation):
@@ -68,6 +77,7 @@ def draw_elm(pool, count, rng, *, activation):
     return HiddenLayer(weights, rng.uniform(pool.lower.min(), pool.upper.max(), size=count), {"duplicates_left": 0})
 
 
+SAME = 1e-12  # the width of a derived coordinate, relative to those that it is made of, at which it counts as constant
 LEAST_BANDWIDTH, LARGEST_BANDWIDTH = 1e-50, 1e50  # whose weights have squares that are numbers
 
 

@@ -9,7 +9,8 @@ def joined(parts, count, rows):
     """Return the `Solution` of all blocks together.
 
     With Ā = diag(Ā_b), all norms are those of the whole: ‖r‖² = Σ‖r_b‖², ‖Āᵀr‖² = Σ‖Ā_bᵀr_b‖², and the smallest backward changes of the
-    blocks are one of the whole. The condition is the largest of the blocks', for the singular values of each are near 1 at their largest.
+    blocks are one of the whole. The condition is the largest of the blocks', for the singular values of each are near 1 at their largest;
+    so is the ridge, which generalized cross-validation chooses in each block for its own noise.
 
     Parameters: parts: pairs (features (M_b,), Solution), count: M; rows: of all blocks.
     """

@@ -38,7 +38,8 @@ class Solution:
     ridge               λ, dimensionless, chosen or given; 0 for none
     effective_dof       how many coefficients the data decide: the rank, or less with a ridge
     noise_level         σ̂ = ‖r‖ / sqrt(rows - effective_dof), in units of the velocities: what the fit leaves unexplained
-    covariance_factor   C (M, M) where it was asked for: C Cᵀ is the covariance of the coefficients for noise of that level, else None
+    covariance_factor   C (M, M) where it was asked for: C Cᵀ is the covariance of the coefficients for noise of that level, of each block
+                        by itself where A has blocks; else None
     flops               floating-point operations of the factorization, the rank decision and every pass over the samples, by their
                         leading terms
     seconds             wall-clock seconds of the solve and its certificate

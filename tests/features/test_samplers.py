@@ -7,7 +7,16 @@ import pytest
 from scipy import stats
 
 from hnn_hpc.errors import UserError
-from hnn_hpc.features import ACTIVATIONS, SAMPLERS, Pool, check_requirements, checked_bandwidth, make_coordinates, plain_coordinates
+from hnn_hpc.features import (
+    ACTIVATIONS,
+    SAMPLERS,
+    Pool,
+    check_requirements,
+    checked_bandwidth,
+    feature_scales,
+    make_coordinates,
+    plain_coordinates,
+)
 
 TANH = ACTIVATIONS["tanh"]
 PAIR_SAMPLERS = [name for name in SAMPLERS if name.endswith("swim")]
@@ -303,3 +312,22 @@ def test_bandwidths_are_one_a_unit_of_derived_coordinates():
         ):
             draw_in(DERIVED, make_pool(20, 6), 2, bandwidth=np.ones(wrong))
     assert draw_in(DERIVED, make_pool(20, 6), 2, bandwidth=np.ones(9)).weights.shape == (2, 12)
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.5])
+@pytest.mark.parametrize("kind", [{"differences": [["q1", "q2"]]}, {"distances": [[["q1"], ["q2"]]]}], ids=str)
+def test_a_derived_coordinate_that_is_the_same_in_all_samples_is_refused(kind, shift):
+    rng = np.random.default_rng(1)
+    points = rng.standard_normal((50, 4))
+    points[:, 1] = points[:, 0] + shift
+    pool = Pool(points, points, None, points.min(axis=0), points.max(axis=0))
+    with pytest.raises(UserError, match="q1.*q2.* is the same in all samples, so that features cannot depend on it; leave it out"):
+        feature_scales(pool, make_coordinates(4, **kind))
+
+
+def test_scales_are_those_of_the_whole_data_where_they_are_known():
+    rng = np.random.default_rng(1)
+    points = rng.standard_normal((50, 4))
+    pool = Pool(points, points, None, np.full(4, -10.0), np.full(4, 10.0))
+    scales = feature_scales(pool, make_coordinates(4, angles=["q1"], differences=[["p1", "p2"]]))
+    np.testing.assert_allclose(scales, [1, 1, 10, 10, 10, np.ptp(points[:, 2] - points[:, 3]) / 2])
