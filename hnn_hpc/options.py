@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from hnn_hpc.basis import AUTO, DENSE
 from hnn_hpc.errors import UserError, look_up
-from hnn_hpc.features import ACTIVATIONS, SAMPLERS, checked_bandwidth, coordinates_from_dict
+from hnn_hpc.features import ACTIVATIONS, SAMPLERS, checked_bandwidth, coordinates_from_dict, names_told
 from hnn_hpc.features.coordinates import TABLE
 from hnn_hpc.solvers import GCV, SOLVERS
 from hnn_hpc.values import LARGEST, SMALLEST, finite_number, whole_number
 
-AUTO, DENSE = "auto", "dense"
 WITHOUT_RIDGE = ("gram", "lsqr")
 LARGEST_SIZE = 2**63 - 1
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
@@ -112,10 +112,13 @@ class FitOptions:
         return coordinates
 
     def supports_of(self, coordinates):
-        """Return the supports that are given, as sorted tuples of units; for "dense" all units, or those of q and of p by themselves."""
+        """Return the supports that are given, as sorted tuples of units; otherwise all units, or those of q and of p by themselves."""
         if self._has_sparse_supports:
             supports = sorted({_units_of(support, coordinates) for support in self.supports})
         elif self.separable:
+            mixed = [name for unit, name in enumerate(coordinates.names) if not self.allows((unit,), coordinates)]
+            if mixed:
+                raise UserError(f"separable = true says that no term of H has both positions and momenta, but {mixed[0]} is made of both")
             halves = (coordinates.is_position, coordinates.is_momentum)
             supports = [tuple(filter(half, range(len(coordinates.names)))) for half in halves]
         else:
@@ -140,7 +143,7 @@ def _units_of(support, coordinates):
     """Return a support, given by names, as a sorted tuple of units."""
     for name in support:
         if name not in coordinates.names:
-            raise UserError(f"supports: there is no coordinate {name!r}; the coordinates are: {', '.join(coordinates.names)}")
+            raise UserError(f"supports: there is no coordinate {name!r}; the coordinates are: {names_told(coordinates.names)}")
     return tuple(sorted({coordinates.names.index(name) for name in support}))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from hnn_hpc.errors import NotCertifiedError
-from hnn_hpc.features import ACTIVATIONS, FeatureMap, HiddenLayer, Pool
+from hnn_hpc.features import ACTIVATIONS, FeatureMap, HiddenLayer, Pool, coordinate_names, names_told
 from hnn_hpc.operators import components_of, gradient_operator, keep_derivatives
 from hnn_hpc.options import FitOptions
 from hnn_hpc.parallel.petsc import start_petsc
@@ -18,7 +18,8 @@ from hnn_hpc.solvers import NOMINAL, Plan, calibrate, elimination_order, joined,
 from hnn_hpc.version import __version__
 
 FIRST_FIT = "first-"  # before the solver's name: the solve for the energies that a sampler needs, in a checkpoint
-REDUCTION = 2  # the meaning of what a checkpoint holds of one
+REDUCTION = 2  # the meaning of what a checkpoint holds of one: to be raised with every change of it
+KEPT_SHARE = 0.1  # of the seconds between two checkpoints: what a component took longer for is kept when it is done
 SHORTEST_CALIBRATED = 5.0  # seconds of one core of nominal speed: a shorter solve is not worth measuring the machine for
 SHARE_FOR_SAMPLES = 0.1  # of the same, for samples that several solves read
 SHARE_OF_MEMORY = 0.6  # of what the node has left, that an iterative solver may keep σ' in where no limit is given
@@ -60,7 +61,8 @@ class _Subproblem:
 class OutputLayerSolver:
     """Solves for the output weights over `source`; all but the hidden layer is fixed.
 
-    pool: from all over the data, for the probe of the condition; the_plan: for these samples and options, with this rank's threads;
+    pool: from all over the data, for the probe of the condition; the_plan: for these samples and dense features, whose layout holds for
+    all; threads: of this rank;
     covariance, require_certified, progress: see `solvers.solve`; checkpoint: a `storage.Checkpoint` or None.
     """
 
@@ -68,6 +70,7 @@ class OutputLayerSolver:
     pool: Pool
     options: FitOptions
     the_plan: Plan
+    threads: int
     communicator: Any
     covariance: bool = False
     require_certified: bool = True
@@ -83,25 +86,35 @@ class OutputLayerSolver:
         """
         coordinates = self.options.coordinates_of(self.pool.dimension)
         feature_map = FeatureMap(layer.weights, layer.biases, ACTIVATIONS[self.options.activation], coordinates)
-        components = components_of(layer.weights, coordinates)
-        is_dense = len(components) == 1 and (not feature_map.is_plain or layer.weights.all())
-        if is_dense or not all(self._determines(component) for component in components):
-            whole = _Subproblem(feature_map, None, self.the_plan, prefix)
-            self._check_checkpoint([whole], prefix)
-            return feature_map, *self._solve_subproblem(whole, self.source)
         with self.communicator.together():
-            subproblems = [self._subproblem(feature_map, component, prefix, number) for number, component in enumerate(components)]
+            subproblems = self._subproblems(feature_map, prefix)
             if any(subproblem.plan.solver == "lsqr" for subproblem in subproblems):
                 start_petsc()  # a missing one is to be noticed now
+        told = [(some.plan.solver, some.plan.reduce.__name__, some.digest) for some in subproblems]
+        self.communicator.agree("the least-squares problems of the fit", told)
         self._check_checkpoint(subproblems, prefix)
-        source = loaded(self.source, self.the_plan.layout, self.communicator, SHARE_FOR_SAMPLES * self._memory())
-        order = sorted(range(len(subproblems)), key=lambda number: subproblems[number].plan.flops)
-        solved = {number: self._solve_subproblem(subproblems[number], source) for number in order}
-        parts = [(subproblems[number].features, solved[number][0]) for number in sorted(solved)]
-        predictions = [prediction for _, prediction in solved.values()]
-        solution = joined(parts, len(layer.weights), self.source.count * self.source.dimension)
+        chosen = [self._settled(subproblem) for subproblem in subproblems]
+        predictions = [self._predicted(plan, feature_map.activation) for plan in chosen]
         seconds, memory = (some(p[name] for p in predictions) for some, name in ((sum, "seconds"), (max, "memory_bytes")))
-        return feature_map, solution, {"seconds": seconds, "memory_bytes": memory}
+        predicted = {"seconds": seconds, "memory_bytes": memory}
+        if len(subproblems) == 1:
+            return feature_map, self._solve_subproblem(subproblems[0], chosen[0], self.source), predicted
+        source = loaded(self.source, self.the_plan.layout, self.communicator, self._room_for_samples(chosen))
+        solved = {}
+        for number in sorted(range(len(subproblems)), key=lambda number: subproblems[number].plan.flops):
+            solved[number] = self._solve_subproblem(subproblems[number], chosen[number], source)
+        parts = [(subproblems[number].features, solved[number]) for number in sorted(solved)]
+        return feature_map, joined(parts, len(layer.weights), self.source.count * self.source.dimension), predicted
+
+    def _subproblems(self, feature_map, prefix):
+        """Return the list of `_Subproblem`s: one a component of A, unless features are dense or a component has too few rows."""
+        if not self.options.is_dense:
+            components = components_of(feature_map.weights, self.options.coordinates_of(self.pool.dimension))
+            is_whole = len(components) == 1 and (not feature_map.is_plain or feature_map.weights.all())
+            if not is_whole and all(self._determines(component) for component in components):
+                return [self._subproblem(feature_map, component, prefix, number) for number, component in enumerate(components)]
+        limited = self.the_plan.limited_to(self.threads, self.options.memory_per_rank, self.communicator.size)
+        return [_Subproblem(feature_map, None, limited, prefix)]
 
     def _check_checkpoint(self, subproblems, prefix):
         """Raise `UserError` where the checkpoint holds something of another fit, before any of these solves begins. Collective."""
@@ -139,23 +152,28 @@ class OutputLayerSolver:
             layout=self.the_plan.layout,
             touching=touching,
         )
-        the_plan = the_plan.limited_to(self.the_plan.threads, self.options.memory_per_rank, self.communicator.size)
+        the_plan = the_plan.limited_to(self.threads, self.options.memory_per_rank, self.communicator.size)
         return _Subproblem(part, rows_of, the_plan, f"{prefix}component-{number}-", features)
 
-    def _solve_subproblem(self, subproblem, source):
-        """Return (`Solution`, prediction) of a subproblem.
+    def _settled(self, subproblem):
+        """Return the plan that a subproblem is solved by first: a faster one, where a probe finds the condition small enough for that."""
+        if not subproblem.plan.if_well_conditioned:
+            return subproblem.plan
+        return settled(subproblem.plan, subproblem.operator(self._probe(subproblem)), self.communicator)
 
-        Where a probe finds the condition small enough for the plan's faster alternative, that is taken, and the plan itself only if it
-        fails after all.
-        """
-        chosen = subproblem.plan
-        if chosen.if_well_conditioned:
-            chosen = settled(chosen, subproblem.operator(self._probe(subproblem)), self.communicator)
-        predicted = self._predicted(chosen, subproblem.feature_map.activation)
+    def _solve_subproblem(self, subproblem, chosen, source):
+        """Return the `Solution` of a subproblem by the chosen plan, or by its own where that fails after all."""
         if chosen is not subproblem.plan:
             with suppress(NotCertifiedError):  # the probe was wrong, which costs the time of this solve
-                return self._solve_by(chosen, subproblem, source, True), predicted
-        return self._solve_by(subproblem.plan, subproblem, source, self.require_certified), predicted
+                return self._solve_by(chosen, subproblem, source, True)
+        try:
+            return self._solve_by(subproblem.plan, subproblem, source, self.require_certified)
+        except NotCertifiedError as error:
+            if subproblem.rows_of is None:
+                raise
+            names = coordinate_names(self.pool.dimension)
+            touched = names_told([names[coordinate] for coordinate in subproblem.rows_of])
+            raise NotCertifiedError(f"for the terms of H in {touched}: {error}", error.solution) from None
 
     def _solve_by(self, plan, subproblem, source, require_certified):
         kept = None
@@ -176,6 +194,7 @@ class OutputLayerSolver:
             require_certified=require_certified,
             progress=self.progress,
             checkpoint=kept,
+            keep_after=KEPT_SHARE * self.checkpoint.seconds if self.checkpoint and subproblem.rows_of is not None else None,
         )
 
     def _problem(self, plan, subproblem):
@@ -183,6 +202,7 @@ class OutputLayerSolver:
         return {
             "program": __version__,
             "solver": plan.solver,
+            "reduction of rows": plan.reduce.__name__,
             "samples": plan.layout.rows,
             "coordinates": self.pool.dimension,
             "features": self.options.features,
@@ -201,6 +221,13 @@ class OutputLayerSolver:
         step = max(1, len(points) // probe_samples(subproblem.rows, subproblem.feature_map.count))
         return ArraySamples(points[::step], gradients[::step], None, len(points[::step]))
 
+    def _room_for_samples(self, plans):
+        """Return the bytes that samples in memory may take on this rank while these plans are carried out."""
+        room = SHARE_FOR_SAMPLES * self._memory()
+        if self.options.memory_per_rank:
+            room = min(room, self.options.memory_per_rank - max(plan.memory(plan.threads, self.communicator.size) for plan in plans))
+        return room
+
     def _memory(self):
         """Return the bytes that this rank may use, or those that are left for it on its node."""
         return self.options.memory_per_rank or available_memory_bytes() / self.communicator.node_cores[1]
@@ -208,7 +235,8 @@ class OutputLayerSolver:
     def _budget(self, plan):
         """Return the bytes that this rank may keep of σ'."""
         if self.options.memory_per_rank:
-            return max(0, self.options.memory_per_rank - plan.memory(plan.threads, self.communicator.size))
+            room = (1 if self.options.is_dense else 1 - SHARE_FOR_SAMPLES) * self.options.memory_per_rank
+            return max(0, int(room - plan.memory(plan.threads, self.communicator.size)))
         return int(SHARE_OF_MEMORY * self._memory())
 
     def _predicted(self, plan, activation):

@@ -110,7 +110,7 @@ def fit_source(source, options, communicator, progress=None, require_certified=T
     communicator.agree("the options of the fit", (options, reference, require_certified, covariance, the_plan.solver, the_plan.layout))
     threads = available_threads(communicator)
     with communicator.together():
-        the_plan = the_plan.limited_to(threads, options.memory_per_rank, communicator.size)
+        the_plan = the_plan.limited_to(threads, options.memory_per_rank if options.is_dense else None, communicator.size)
         if the_plan.solver == "lsqr":
             start_petsc()  # a missing one is to be noticed now
         if checkpoint and communicator.is_root:
@@ -120,8 +120,10 @@ def fit_source(source, options, communicator, progress=None, require_certified=T
     with single_threaded_blas():
         pool = survey_samples(source, the_plan.layout, communicator, options.features, options.seed)
         surveyed = time.perf_counter()
-        solver = OutputLayerSolver(source, pool, options, the_plan, communicator, covariance, require_certified, progress, checkpoint)
-        basis = choose_basis(pool, options, communicator, the_plan.threads) if options.sampler == "anchored" else None
+        solver = OutputLayerSolver(
+            source, pool, options, the_plan, threads, communicator, covariance, require_certified, progress, checkpoint
+        )
+        basis = choose_basis(pool, options, communicator, threads) if options.sampler == "anchored" else None
         layer = _sampled_layer(pool, options, communicator, solver, basis)
         sampled = time.perf_counter()
         feature_map, solution, predicted = solver.solve(layer)

@@ -11,7 +11,7 @@ PACKAGE = Path(hnn_hpc.__file__).parent
 
 # A module imports from lines above its own only; those on one line do not import one another. `hnn_hpc` is the package's __init__.
 LAYERS = """
-    errors | symplectic | random_streams | json_text | peak_memory | progress | version
+    errors | connected | symplectic | random_streams | json_text | peak_memory | progress | version
     values
     systems | features | parallel
     samples | integrators | provenance

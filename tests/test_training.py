@@ -285,10 +285,9 @@ def test_given_supports_are_those_of_the_features(options, supports, tolerance):
     assert of_features == [support for support, count in zip(supports, basis["features"], strict=True) for _ in range(count)]
 
 
-def test_what_no_support_holds_is_not_learned():
-    model = fit(*TRAINING[:2], features=50, supports=[["q1"]], bandwidth=2).model
-    assert not model.vector_field(TEST.points)[:, 0].any()
-    np.testing.assert_allclose(model.vector_field(TEST.points)[:, 1], TEST.velocities[:, 1], atol=1e-4)
+def test_supports_must_hold_what_the_energy_depends_on():
+    with pytest.raises(UserError, match=r'no feature depends on p1, along which H changes; add \["p1"\] to the supports'):
+        fit(*TRAINING[:2], features=50, supports=[["q1"]], bandwidth=2)
 
 
 def test_derived_coordinates_learn_what_plain_ones_do_not():

@@ -12,6 +12,6 @@ Features with zeros among their weights are features like any others; what the z
 connected components, and within one of them the rows of a coordinate meet only the features that touch it.
 """
 
-from hnn_hpc.basis.choice import Basis, choose_basis
+from hnn_hpc.basis.choice import AUTO, DENSE, Basis, choose_basis
 
-__all__ = ["Basis", "choose_basis"]
+__all__ = ["AUTO", "DENSE", "Basis", "choose_basis"]

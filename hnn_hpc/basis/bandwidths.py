@@ -18,9 +18,9 @@ from math import ceil
 
 import numpy as np
 
-from hnn_hpc.basis.interactions import z_score
 from hnn_hpc.basis.shares import shared_out
-from hnn_hpc.basis.trial import connected, draw_features, gradient_rows, reduction, touched_by, trial_error
+from hnn_hpc.basis.trial import draw_features, gradient_rows, reduction, touched_by, trial_error, z_score
+from hnn_hpc.connected import connected
 
 SINGLE_GRID = 2.0 ** np.arange(-2, 8)
 SINGLE_FEATURES = 96
@@ -37,6 +37,7 @@ TRIAL_FEATURES = 96, 96, 240, 320  # of a support of one, two, three and more un
 A_SUPPORT = 32  # of each, where they are many
 ONE_UNIT = 192  # of a group that is one unit
 LARGE_TRIAL, LARGEST_TRIAL = 800, 1000
+MOST_A_SUPPORT, LARGEST_SPARSE_TRIAL = 64, 3000  # of many supports
 NEAR_ROUND_OFF = 1e-11  # an error that no bandwidth need lower
 
 
@@ -53,7 +54,7 @@ def single_bandwidths(samples, held, rng):
         gains = []
         for g in SINGLE_GRID:
             features = draw_features(samples, (unit,), SINGLE_FEATURES, np.full(units, g), rng)
-            gains.append(reduction(gradient_rows(samples, features), r, gradient_rows(held, features), r_held))
+            gains.append(reduction(gradient_rows(samples, features), r, gradient_rows(held, features), r_held)[0])
         left = 1 - np.sum(gains, axis=1) / np.vdot(r_held, r_held)
         best = int(np.argmax(left <= AS_WELL * max(left.min(), LEAST_LEFT)))
         bandwidths[unit], told[unit] = SINGLE_GRID[best], z_score(gains[best]) > SIGNIFICANT
@@ -112,7 +113,7 @@ class GroupSearch:
             self._attempt([np.clip(factor * np.where(told, singles, middle), *LIMITS) for factor in FACTORS])
         if len(units) <= MOST_UNITS:
             self._tune(units)
-        if self.error > NEAR_ROUND_OFF and self._features < min(self._most, LARGEST_TRIAL):
+        if self.error > NEAR_ROUND_OFF and self._features < self._most:
             self._widen()
 
     def _tune(self, units):
@@ -134,7 +135,9 @@ class GroupSearch:
 
     def _widen(self):
         """Try larger bandwidths with more features, as long as the error falls."""
-        self._size_trials(LARGEST_TRIAL, FEW_ROWS)
+        supports = len(self._group.supports)
+        largest = max(LARGEST_TRIAL, min(MOST_A_SUPPORT * supports, LARGEST_SPARSE_TRIAL))
+        self._size_trials(largest, ROWS if supports > 1 else FEW_ROWS)
         start, self.error = self.bandwidths, np.inf
         self._attempt([start])
         while self._attempt([np.clip(WIDER * self.bandwidths, *LIMITS)]):

@@ -13,7 +13,7 @@ from hnn_hpc.basis.trial import trial_halves
 from hnn_hpc.errors import UserError
 from hnn_hpc.random_streams import random_stream
 
-AUTO, DENSE = "auto", "dense"
+AUTO, DENSE = "auto", "dense"  # in place of supports; "auto" also in place of a bandwidth
 GOOD_ENOUGH = 1e-4  # a trial error that needs no comparison with dense features
 MOST_DENSE_UNITS = 32  # more are not worth trying
 
@@ -49,14 +49,14 @@ class _Search:
     """The search for what is "auto" in the options; with nothing that is, it searches nothing.
 
     tests, trials: how many sets were tested, and bandwidths tried; trial_error, dense_error: of ∇H in the trials of the supports, and of
-    dense features where they were in doubt.
+    dense features where they were in doubt; too_many: how many supports were found, where they are more than the features.
     """
 
     def __init__(self, pool, options, threads):
         self._pool, self._options, self._threads = pool, options, threads
         self._coordinates = options.coordinates_of(pool.dimension)
         self._everything = [tuple(range(len(self._coordinates.names)))]
-        self.tests, self.trials, self.trial_error, self.dense_error = 0, 0, None, None
+        self.tests, self.trials, self.trial_error, self.dense_error, self.too_many = 0, 0, None, None, None
 
     def basis(self):
         """Return the `Basis`."""
@@ -78,6 +78,7 @@ class _Search:
             "trials": self.trials,
             "trial_error": self.trial_error,
             "dense_error": self.dense_error,
+            "found_but_more_than_features": self.too_many,
             "seconds": time.perf_counter() - start,
         }
         pairs = None if supports == self._everything else tuple(zip(supports, shares, strict=True))
@@ -101,6 +102,11 @@ class _Search:
     def _given(self):
         """Return the supports that the options give, all units together unless they do; `UserError` where they are more than features."""
         supports = self._options.supports_of(self._coordinates)
+        touched = {x for support in supports for unit in support for x in self._coordinates.touched[unit]}
+        for x in range(self._coordinates.dimension):
+            if x not in touched and self._pool.gradients[:, x].any():
+                name = self._coordinates.names[x]
+                raise UserError(f'supports: no feature depends on {name}, along which H changes; add ["{name}"] to the supports')
         if len(supports) > self._options.features:
             raise UserError(
                 f"features = {self._options.features} is fewer than the {len(supports)} supports, each of which needs one at least; "
@@ -115,6 +121,8 @@ class _Search:
         found = interactions.search()
         self.tests = interactions.tests
         largest = sorted(s for s in found if not any({*s} < {*other} for other in found))
+        if len(largest) > self._options.features:
+            self.too_many = len(largest)
         return largest if 0 < len(largest) <= self._options.features else self._given()
 
     def _tuned(self, supports):

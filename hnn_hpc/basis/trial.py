@@ -6,12 +6,12 @@ the largest gradient is near 1, for squares of squares must be numbers.
 """
 
 from dataclasses import dataclass
+from math import sqrt
 
 import numpy as np
 from scipy.linalg import cho_solve, solveh_banded
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
 
+from hnn_hpc.connected import connected
 from hnn_hpc.features import ACTIVATIONS, anchored_parameters, feature_scales
 from hnn_hpc.solvers.factor import factor_of
 from hnn_hpc.solvers.front import elimination_order, merge_groups
@@ -19,8 +19,10 @@ from hnn_hpc.solvers.front import elimination_order, merge_groups
 RCOND = 1e-15  # as the default of a fit
 # Of the normal equations, relative to their diagonal: keeps their Cholesky factor safe; the fits stay good to about 1e-6.
 REGULARIZATION = 1e-13
+RIDGE = 1e-9  # the same where a few features are fitted to a residual
 SMALLEST_SQUARE = 1e-280  # of a column that is none
-FEW_FEATURES = 200  # whose QR costs next to nothing
+CUT = 0.99  # quantile of |values| at which `z_score` cuts them back
+FEW_FEATURES = 300  # whose QR costs next to nothing
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,20 +109,24 @@ def gradient_rows(samples, features, touched=None):
 
 
 def reduction(rows, residual, held_rows, held_residual):
-    """Return by how much each held sample's ‖residual‖² falls, (N',), when `rows` (N, X, q) are fitted to `residual` (N, X)."""
-    A = rows.reshape(-1, rows.shape[2])
-    c = _regular_solution(A.T @ A, A.T @ residual.ravel(), 1e-9)
-    left = held_residual - held_rows @ c
-    return np.einsum("nx,nx->n", held_residual, held_residual) - np.einsum("nx,nx->n", left, left)
+    """Return (gain (N',), overfit) of `rows` (N, X, q) that are fitted to `residual` (N, X).
 
-
-def _regular_solution(gram, right, regularization):
-    """Solve gram c = right for a semidefinite matrix, which is overwritten, its diagonal scaled to 1 and slightly raised."""
+    gain: by how much ‖residual‖² of each held sample falls. overfit: what of that is lost on average because the fit follows the noise of
+    the samples: about σ² X p / (N X - p) for p coefficients that the data decide, σ² being what is left a row.
+    """
+    A, (N, X, q) = rows.reshape(-1, rows.shape[2]), rows.shape
+    gram, ridge = A.T @ A, RIDGE * rows.shape[2]
     scale = 1 / np.sqrt(np.maximum(gram.diagonal(), SMALLEST_SQUARE))
     gram *= scale
     gram *= scale[:, None]
-    gram[np.diag_indices_from(gram)] += regularization * len(gram)
-    return scale * cho_solve((np.linalg.cholesky(gram), True), scale * right, check_finite=False)
+    gram[np.diag_indices_from(gram)] += ridge
+    L = np.linalg.cholesky(gram)
+    c = scale * cho_solve((L, True), scale * (A.T @ residual.ravel()), check_finite=False)
+    left, held_left = residual - rows @ c, held_residual - held_rows @ c
+    gain = np.einsum("nx,nx->n", held_residual, held_residual) - np.einsum("nx,nx->n", held_left, held_left)
+    p = q - ridge * np.sum(np.linalg.inv(L) ** 2)
+    free = max(N * X - p, 1)
+    return gain, float(np.vdot(left, left) / free * X * p / free)
 
 
 class SumOfTerms:
@@ -131,41 +137,68 @@ class SumOfTerms:
 
     def __init__(self, samples, held):
         self._halves = samples, held
-        self._terms = []  # (touched, rows of the samples, rows of those held) a term
+        self._terms = {}  # by support: (touched, rows of the samples, rows of those held)
+        self._coefficients = {}
 
     def add(self, features):
         """Add the features of one more term."""
         touched = touched_by(self._halves[0].coordinates, features.support)
-        self._terms.append((touched, *(gradient_rows(samples, features, touched) for samples in self._halves)))
+        self._terms[features.support] = touched, *(gradient_rows(samples, features, touched) for samples in self._halves)
+
+    def remove(self, support):
+        """Take the term of a support away."""
+        del self._terms[support]
 
     def residuals(self):
         """Return what a fit on the samples leaves of h ∂H/∂x, there and on those held: (N, D), (N', D).
 
         Terms that share no coordinate, directly or by others, are fitted by themselves.
         """
-        residuals = [samples.gradients.copy() for samples in self._halves]
-        for some in connected([touched for touched, *_ in self._terms]):
-            self._fit([self._terms[number] for number in some], *residuals)
+        residuals, supports = [samples.gradients.copy() for samples in self._halves], list(self._terms)
+        for some in connected([self._terms[support][0] for support in supports]):
+            self._fit([supports[number] for number in some])
+        for support in supports:
+            touched = self._terms[support][0]
+            for residual, part in zip(residuals, self.contributions(support), strict=True):
+                residual[:, touched] -= part
         return residuals
 
-    def _fit(self, terms, r, r_held):
-        """Subtract a fit of some terms to the gradients from the residuals r (N, D) and r_held (N', D)."""
-        count, rows = sum(rows.shape[2] for _, rows, _ in terms), [(touched, rows) for touched, rows, _ in terms]
-        c = (_accurate_fit if count <= FEW_FEATURES else _quick_fit)(rows, r, count)
-        for half, residual in ((1, r), (2, r_held)):
-            for x, columns, A in _by_coordinate([(term[0], term[half]) for term in terms]):
-                residual[:, x] -= A @ c[columns]
+    def contributions(self, support):
+        """Return the part of the latest fit that is a term's, on the samples and on those held: (N, touched), (N', touched)."""
+        _, *rows = self._terms[support]
+        return [of_half @ self._coefficients[support] for of_half in rows]
+
+    def residuals_without(self, support, residuals):
+        """Return the `residuals` of the latest fit along what a support touches, had its term been left out: (N, touched), (N', touched).
+
+        The terms that share a coordinate with it, and could stand in for it, are fitted again; all others stay as they are.
+        """
+        touched = self._terms[support][0]
+        near = [other for other in self._terms if other != support and np.intersect1d(self._terms[other][0], touched).size]
+        region = np.unique(np.concatenate([self._terms[some][0] for some in (support, *near)]))
+        places = {some: np.searchsorted(region, self._terms[some][0]) for some in (support, *near)}
+        left = [residual[:, region] for residual in residuals]
+        for some in (support, *near):
+            for r, part in zip(left, self.contributions(some), strict=True):
+                r[:, places[some]] += part
+        if near:
+            coefficients = _fitted([(places[other], self._terms[other][1]) for other in near], left[0])
+            for other, c in zip(near, coefficients, strict=True):
+                for r, rows in zip(left, self._terms[other][1:], strict=True):
+                    r[:, places[other]] -= rows @ c
+        return [r[:, places[support]] for r in left]
+
+    def _fit(self, supports):
+        """Fit the terms of some supports together."""
+        coefficients = _fitted([self._terms[support][:2] for support in supports], self._halves[0].gradients)
+        self._coefficients.update(zip(supports, coefficients, strict=True))
 
 
-def connected(sets):
-    """Return the lists of the numbers of those sets (arrays of coordinates) that hang together by their elements, in order."""
-    elements = np.concatenate(sets) if sets else np.empty(0, int)
-    if not len(elements):
-        return []
-    owners, size = np.repeat(np.arange(len(sets)), [len(some) for some in sets]), len(sets) + elements.max() + 1
-    graph = csr_array((np.ones(len(owners), bool), (owners, len(sets) + elements)), shape=(size, size))
-    labels = connected_components(graph, directed=False)[1][: len(sets)]
-    return [np.flatnonzero(labels == label).tolist() for label in dict.fromkeys(labels.tolist())]
+def _fitted(rows, gradients):
+    """Return the coefficients (q,) of each of some terms (touched, rows (N, X, q)) that are fitted together, a list of them."""
+    counts = [of_term.shape[2] for _, of_term in rows]
+    fit = _accurate_fit if sum(counts) <= FEW_FEATURES else _quick_fit
+    return np.split(fit(rows, gradients, sum(counts)), np.cumsum(counts)[:-1])
 
 
 def _by_coordinate(terms):
@@ -216,6 +249,14 @@ def _accurate_fit(rows, gradients, count):
     c = np.empty(count)
     c[order] = factor.basis(factor.project(R[:count, count])) / factor.column_norms
     return c
+
+
+def z_score(values):
+    """Return mean / (sd / √N) of values (N,), the largest cut back; 0 where all are alike."""
+    limit = np.quantile(np.abs(values), CUT)
+    cut = np.clip(values, -limit, limit)
+    spread = cut.std()
+    return float(cut.mean() / spread * sqrt(len(cut))) if spread else 0.0
 
 
 def trial_error(samples, held, terms, rows_of):

@@ -8,6 +8,7 @@ from hnn_hpc.cli.text import byte_size, count, scientific, table
 from hnn_hpc.job import load_job
 from hnn_hpc.run import MODEL_FILE, RESULT_FILE, run_job
 
+MOST_NAMES = 8  # of coordinates in a row of the table
 HELP = "learn a Hamiltonian as a job file says"
 PETSC_HELP = "words after -- are options of PETSc for the solver lsqr, as in: --set solver.name=lsqr -- -ksp_monitor -ksp_max_it 30"
 
@@ -34,7 +35,7 @@ def _say(text):
 
 
 def describe(result):
-    seconds, test, predicted = result["seconds"], result["test"], result["predicted"]
+    seconds, test, predicted, basis = result["seconds"], result["test"], result["predicted"], result["basis"]
     tested = test["samples"] is not None
     duplicates = result["sampler_report"]["duplicates_left"]
     energy_error = (
@@ -44,6 +45,8 @@ def describe(result):
         [
             ("samples", f"{count(result['samples'], 'sample')} of {count(2 * result['dof'], 'coordinate')}"),
             ("features", f"{count(result['features'], 'feature')}, {result['sampler']}"),
+            ("supports", basis and _supports(basis)),
+            ("bandwidth", basis and _bandwidths(basis)),
             ("solver", f"{result['solver']} on {count(result['ranks'], 'rank')}, {count(result['threads'], 'thread')} each"),
             ("iterations", f"{result['iterations']} of LSQR" if result["solver"] == "lsqr" else None),
             ("petsc", " ".join(result["petsc_options"]) or None),
@@ -61,10 +64,38 @@ def describe(result):
             ("test", count(test["samples"], "other sample") if tested else "none"),
             ("energy error", energy_error if tested else None),
             ("gradient error", f"{scientific(test['gradient_error'])} relative" if tested else None),
-            ("time", ", ".join(f"{stage} {value:.2f} s" for stage, value in seconds.items())),
+            ("time", ", ".join(f"{stage} {value:.2f} s{_search(stage, basis)}" for stage, value in seconds.items())),
             ("peak memory", f"{byte_size(result['peak_memory_bytes'])} on the largest rank"),
             ("predicted", f"solve {predicted['seconds']:.2f} s, peak memory {byte_size(predicted['memory_bytes'])}"),
             ("written", Path(result["job"]["output"]["directory"]) / MODEL_FILE),
             ("", Path(result["job"]["output"]["directory"]) / RESULT_FILE),
         ]
     )
+
+
+def _supports(basis):
+    """Return "q1 q2; p1; p2, found", or where they are long "31 supports of 1 to 2 coordinates, found; 15 pairs interact"."""
+    supports, origin = basis["supports"], _origin(basis, "supports")
+    if sum(map(len, supports)) <= MOST_NAMES:
+        return f"{'; '.join(map(' '.join, supports))}, {origin}"
+    fewest, most, pairs = min(map(len, supports)), max(map(len, supports)), len(basis["interactions"])
+    sizes = f"{f'{fewest} to ' if fewest < most else ''}{count(most, 'coordinate')}"
+    return f"{count(len(supports), 'support')} of {sizes}, {origin}; {count(pairs, 'pair')} interact{'s' if pairs == 1 else ''}"
+
+
+def _bandwidths(basis):
+    """Return "0.0884 q1, 0.0884 q2, 8 p1, 4 p2, found", or where they are many "0.125 to 0.5, found"."""
+    bandwidths, origin = basis["bandwidths"], _origin(basis, "bandwidth")
+    if len(bandwidths) <= MOST_NAMES:
+        return f"{', '.join(f'{value:.3g} {name}' for name, value in bandwidths.items())}, {origin}"
+    least, most = (f"{value:.3g}" for value in (min(bandwidths.values()), max(bandwidths.values())))
+    return f"{least if least == most else f'{least} to {most}'}, {origin}"
+
+
+def _origin(basis, what):
+    return "found" if what in basis["searched"] else "given"
+
+
+def _search(stage, basis):
+    """What the table adds to the time of a stage: how much of it the search for a basis took."""
+    return f" (search {basis['seconds']:.2f} s)" if stage == "sampling" and basis and basis["searched"] else ""

@@ -20,7 +20,7 @@ from hnn_hpc.values import whole_number
 
 HELP = "predict memory, flops and time of a fit, and which solver it takes; reads no samples"
 MOST_RANKS = 2**20
-UPPER_BOUND = "predicted is the dense case, the most that it can take"
+UPPER_BOUND = "predicted is a dense solve, the most that one takes; the search for supports comes on top, some seconds"
 CALIBRATION = {"order": 512, "repeats": 5}  # about a second
 
 
@@ -69,7 +69,7 @@ class _Forecast:
         """Return the result of the command; `UserError` where the chosen plan does not fit."""
         names = self.solvers
         costs = {name: self.cost(self.plan(name)) for name in names}
-        if not self.fits(self.limited(chosen)):
+        if self.supports == DENSE and not self.fits(self.limited(chosen)):
             self.refuse(chosen, [name for name in names if costs[name]["fits"]])
         quick = chosen.if_well_conditioned
         return {
@@ -98,10 +98,9 @@ class _Forecast:
     @property
     def supports(self):
         """What the features depend on: "dense", or sparse ones that the plan leaves out of account, "auto" or "given"."""
-        options = self.options
-        if options.sampler != "anchored" or (options.supports == DENSE and not options.separable):
+        if self.options.is_dense:
             return DENSE
-        return options.supports if options.supports == AUTO else "given"
+        return AUTO if self.options.supports == AUTO else "given"
 
     def plan(self, name, features=None):
         features = features or self.options.features

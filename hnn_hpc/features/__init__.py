@@ -13,12 +13,20 @@ products S[k, m] W[m, d]. Its B M values are, after the factorization, the secon
 Features may live in coordinates z(x) in R^E derived from x: angles on a circle, differences, distances (coordinates.py). Then z takes the
 place of x, W is (M, E), and grad H begins with Jᵀ, J = dz/dx.
 
-Where the features should bend is the samplers' question. Anchored features bend anywhere in the data's box, at a width that the user sets;
-SWIM and its relatives take position and width from pairs of samples; ELM ignores the data but for its limits.
+Where the features should bend is the samplers' question. Anchored features bend anywhere in the data's box, each along some coordinates
+alone and at a width of its own; SWIM and its relatives take position and width from pairs of samples; ELM ignores the data but for its
+limits.
 """
 
 from hnn_hpc.features.activations import ACTIVATIONS, Activation
-from hnn_hpc.features.coordinates import Coordinates, coordinates_from_dict, make_coordinates, plain_coordinates
+from hnn_hpc.features.coordinates import (
+    Coordinates,
+    coordinate_names,
+    coordinates_from_dict,
+    make_coordinates,
+    names_told,
+    plain_coordinates,
+)
 from hnn_hpc.features.feature_map import FeatureMap
 from hnn_hpc.features.pool import HiddenLayer, Pool
 from hnn_hpc.features.samplers import SAMPLERS, Sampler, anchored_parameters, check_requirements, checked_bandwidth, feature_scales
@@ -35,8 +43,10 @@ __all__ = [
     "anchored_parameters",
     "check_requirements",
     "checked_bandwidth",
+    "coordinate_names",
     "coordinates_from_dict",
     "feature_scales",
     "make_coordinates",
+    "names_told",
     "plain_coordinates",
 ]

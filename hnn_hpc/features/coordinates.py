@@ -250,16 +250,20 @@ def _list(key, value, form):
     return value
 
 
+def names_told(names):
+    """Return a list of names as text for a person, those in the middle of its halves left out where they are many."""
+    if len(names) > MOST_NAMES:
+        names = [names[0], "...", names[len(names) // 2 - 1], names[len(names) // 2], "...", names[-1]]
+    return ", ".join(names)
+
+
 def _names(key, value, form, number):
     """Return a list of names as a tuple; `UserError` unless it is one, of names that exist."""
     for name in _list(key, value, form):
         if not isinstance(name, str):
             raise UserError(f"{key}: {name!r} where a name is expected, in {form}")
         if name not in number:
-            names = list(number)
-            if len(names) > MOST_NAMES:
-                names = [names[0], "...", names[len(names) // 2 - 1], names[len(names) // 2], "...", names[-1]]
-            raise UserError(f"{key}: unknown coordinate {name!r}; the coordinates are: {', '.join(names)}")
+            raise UserError(f"{key}: unknown coordinate {name!r}; the coordinates are: {names_told(list(number))}")
     return tuple(value)
 
 

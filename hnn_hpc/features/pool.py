@@ -36,7 +36,7 @@ class Pool:
 
 @dataclass(frozen=True, eq=False)
 class HiddenLayer:
-    """The hidden layer sigma(W x + b): weights W (M, D), biases b (M,), and a report, a dict of plain numbers on how the draw went.
+    """The hidden layer sigma(W z + b): weights W (M, E), biases b (M,), and a report, a dict of plain numbers on how the draw went.
 
     The report always has "duplicates_left": how many features repeat another one, because the pool did not offer enough different ones.
     """

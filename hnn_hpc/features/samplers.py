@@ -18,9 +18,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from hnn_hpc.errors import UserError, look_up
-from hnn_hpc.features.coordinates import plain_coordinates
+from hnn_hpc.features.coordinates import names_told, plain_coordinates
 from hnn_hpc.features.pairs import draw_gradient_swim, draw_swim, draw_uniform_swim
 from hnn_hpc.features.pool import HiddenLayer
+
+SAME = 1e-12  # the width of a derived coordinate, relative to those that it is made of, at which it counts as constant
+LEAST_BANDWIDTH, LARGEST_BANDWIDTH = 1e-50, 1e50  # whose weights have squares that are numbers
 
 
 def draw_anchored(pool, count, rng, *, activation, bandwidth, coordinates=None, supports=None):
@@ -77,10 +80,6 @@ def draw_elm(pool, count, rng, *, activation):
     return HiddenLayer(weights, rng.uniform(pool.lower.min(), pool.upper.max(), size=count), {"duplicates_left": 0})
 
 
-SAME = 1e-12  # the width of a derived coordinate, relative to those that it is made of, at which it counts as constant
-LEAST_BANDWIDTH, LARGEST_BANDWIDTH = 1e-50, 1e50  # whose weights have squares that are numbers
-
-
 @dataclass(frozen=True)
 class Sampler:
     """How features are drawn, and from what.
@@ -132,7 +131,7 @@ def checked_bandwidth(bandwidth, coordinates=None):
         )
     if g.ndim == 1 and coordinates is not None and len(g) != len(coordinates.names):
         raise UserError(
-            f"bandwidth has {len(g)} values, but there are {len(coordinates.names)} coordinates ({', '.join(coordinates.names)}); give one "
-            "number, or one a coordinate"
+            f"bandwidth has {len(g)} values, but there are {len(coordinates.names)} coordinates ({names_told(coordinates.names)}); "
+            "give one number, or one a coordinate"
         )
     return g.astype(float)

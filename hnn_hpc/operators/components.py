@@ -8,8 +8,8 @@ each into D. The least squares of A are those of its blocks, exactly, and each c
 from typing import NamedTuple
 
 import numpy as np
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
+
+from hnn_hpc.connected import connected
 
 
 class Component(NamedTuple):
@@ -24,22 +24,26 @@ def components_of(weights, coordinates):
 
     Coordinates that no feature touches, where H is constant as far as the features go, are rows of zeros; they belong to the first one.
     """
-    D = coordinates.dimension
-    dependence = csr_array(
-        (np.ones(len(coordinates.entry_columns), bool), (coordinates.entry_columns, coordinates.entry_coordinates)),
-        shape=(coordinates.count, D),
-    )
-    touches = csr_array(weights != 0).astype(np.int64) @ dependence.astype(np.int64)  # (M, D)
-    M = len(weights)
-    rows, columns = touches.nonzero()
-    graph = csr_array((np.ones(len(rows), bool), (rows, M + columns)), shape=(M + D, M + D))
-    _, labels = connected_components(graph, directed=False)
-    touched = np.zeros(D, bool)
-    touched[columns] = True
+    touched = _touched(weights, coordinates)
+    unlike, kinds = np.unique(touched, axis=0, return_inverse=True)
+    kinds = kinds.ravel()
     found = []
-    for label in dict.fromkeys(labels[M:][touched].tolist()):
-        found.append(Component(np.flatnonzero(labels[:M] == label), np.flatnonzero(labels[M:] == label)))
+    for some in connected([np.flatnonzero(row) for row in unlike]):
+        rows_of = np.flatnonzero(unlike[some].any(axis=0))
+        if len(rows_of):
+            found.append(Component(np.flatnonzero(np.isin(kinds, some)), rows_of))
     if not found:
-        return [Component(np.arange(M), np.arange(D))]
-    features = np.union1d(found[0].features, np.flatnonzero(~np.isin(labels[:M], labels[M:][touched])))  # those of weights 0
-    return [Component(features, np.union1d(found[0].rows_of, np.flatnonzero(~touched))), *found[1:]]
+        return [Component(np.arange(len(weights)), np.arange(coordinates.dimension))]
+    found.sort(key=lambda component: component.rows_of[0])
+    nowhere, untouched = np.flatnonzero(~touched.any(axis=1)), np.flatnonzero(~touched.any(axis=0))
+    return [Component(np.union1d(found[0].features, nowhere), np.union1d(found[0].rows_of, untouched)), *found[1:]]
+
+
+def _touched(weights, coordinates):
+    """Return which coordinates of x each feature depends on, (M, D)."""
+    if coordinates.is_plain:
+        return weights != 0
+    touched = np.zeros((len(weights), coordinates.dimension), bool)
+    for column, x in zip(coordinates.entry_columns, coordinates.entry_coordinates, strict=True):
+        touched[:, x] |= weights[:, column] != 0
+    return touched

@@ -1,11 +1,9 @@
 """Pictures of a learned Hamiltonian on a plane of two coordinates. The figures are small and readable without colour."""
 
-import os
-
 import numpy as np
 
 from hnn_hpc.errors import UserError
-from hnn_hpc.storage import written_beside
+from hnn_hpc.report.saving import save_figure
 
 RESOLUTION = 101  # grid points an axis
 LEVELS = 12
@@ -28,7 +26,6 @@ def draw_energy(path, model, system, axes, names, force=False):
     With the true `system`: learned and true energy side by side, and where they differ, |H_learned - H| / max |H|, on a logarithmic
     scale of three decades. Without (None): the learned energy alone. `names` are those of the D coordinates.
     """
-    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     x, y, points = plane(model.domain, axes)
@@ -46,9 +43,7 @@ def draw_energy(path, model, system, axes, names, force=False):
         subplot.set_xlabel(names[axes[0]])
         subplot.tick_params(labelsize=8)
     subplots[0].set_ylabel(names[axes[1]])
-    kind = os.path.splitext(path)[1][1:].lower()
-    with written_beside(path, force) as temporary, rc_context({"svg.fonttype": "none", "svg.hashsalt": "hnn-hpc"}):
-        figure.savefig(temporary, format=kind, dpi=130, metadata={"Date": None} if kind == "svg" else None)
+    save_figure(figure, path, force)
 
 
 def _draw_levels(figure, subplots, x, y, energies):

@@ -11,6 +11,7 @@ from hnn_hpc.run import MODEL_FILE, RESULT_FILE
 from hnn_hpc.storage import written_beside
 
 FAILURE_FILE = "failure.txt"  # why the last attempt failed
+DECISIVE = ("data", "coordinates", "features", "solver")  # tables of a job, for its result
 TRAINING = ("data", "sampling", "solve")  # the stages of a fit that the published seconds are of
 
 
@@ -24,7 +25,7 @@ def figures_of(member):
         result = json.loads(path.read_text(encoding="utf-8"))
         figures = {name: result["test"][name] for name in ("energy_error", "gradient_error")}
         figures["seconds"] = sum(result["seconds"][stage] for stage in TRAINING)
-        there = {table: dict(result["job"][table]) for table in ("data", "features", "solver")}
+        there = {table: dict(result["job"][table]) for table in DECISIVE}
     except (OSError, ValueError, KeyError, TypeError):
         return None
     if not all(isinstance(value, Real) and math.isfinite(value) for value in figures.values()):
@@ -42,7 +43,7 @@ def figures_of(member):
 def _tables(job):
     """Return the tables of a job that decide its result, as they come back from JSON."""
     tables = json.loads(json_text(job.as_dict()))
-    return {name: tables[name] for name in ("data", "features", "solver")}
+    return {name: tables[name] for name in DECISIVE}
 
 
 def is_there(member):

@@ -1,16 +1,17 @@
 """The solution of a block-diagonal problem from those of its blocks."""
 
-from dataclasses import replace
-
 import numpy as np
+
+from hnn_hpc.solvers.solution import Solution
 
 
 def joined(parts, count, rows):
     """Return the `Solution` of all blocks together.
 
     With Ā = diag(Ā_b), all norms are those of the whole: ‖r‖² = Σ‖r_b‖², ‖Āᵀr‖² = Σ‖Ā_bᵀr_b‖², and the smallest backward changes of the
-    blocks are one of the whole. The condition is the largest of the blocks', for the singular values of each are near 1 at their largest;
-    so is the ridge, which generalized cross-validation chooses in each block for its own noise.
+    blocks are one of the whole. The condition is the largest of the blocks', within a factor √M_b of that of the whole, for the largest
+    singular values of blocks with columns of norm 1 lie between 1 and √M_b. The largest is told of the ridge, too, which generalized
+    cross-validation chooses in each block for its own noise.
 
     Parameters: parts: pairs (features (M_b,), Solution), count: M; rows: of all blocks.
     """
@@ -30,8 +31,7 @@ def joined(parts, count, rows):
     changed = np.array([solution.backward_error for solution in solutions]) * np.sqrt(columns)
     dof = sum(solution.effective_dof for solution in solutions)
     is_deficient = any(solution.stop_reason == "rank-deficient" for solution in solutions)
-    return replace(
-        solutions[0],
+    return Solution(
         coefficients=coefficients,
         solver=" and ".join(dict.fromkeys(solution.solver for solution in solutions)),
         stop_reason="rank-deficient" if is_deficient else "converged",

@@ -23,7 +23,8 @@ def coordinate_triangle(operator, plan, communicator, on_leaf=None, checkpoint=N
     """Return (the (M + 1, M + 1) triangle of [A | f] on rank 0, None on the others; householder_rows of all ranks). Collective.
 
     `reduce_rows` for the rows of each coordinate in turn: two looks at the samples each, which had better be in memory. Rank 0 merges.
-    Bitwise independent of ranks and threads. Memory of a rank: as `reduce_rows` for the largest M_d, and on rank 0 R.
+    Bitwise independent of ranks and threads. Memory of a rank: as `reduce_rows` for the largest M_d; on rank 0 R
+    and Σ (M_d + 1)² numbers besides.
 
     Parameters: operator with `weights` and `rows_along` (GradientOperator), whose features are best in the order that `elimination_order`
     gives them, for otherwise R is put in order in the end, (4/3) M³ flops; plan (Plan), checkpoint: see `reduce_rows`. What is kept are
@@ -63,9 +64,10 @@ def _merged(columns, triangles, count):
 
 
 def _part_of(plan, columns):
-    """Return the plan for a matrix of fewer columns over the same blocks."""
+    """Return the plan for a matrix of fewer columns over the same blocks, and pieces as large in memory."""
     share = first_share(plan.layout.rows, columns)
-    return replace(plan, columns=columns, rows_per_sample=1, first_share=share, piece_samples=max(1, int(plan.piece_samples)))
+    piece = max(1, plan.piece_samples * plan.columns // columns)
+    return replace(plan, columns=columns, rows_per_sample=1, first_share=share, piece_samples=piece)
 
 
 class _Kept:

@@ -49,7 +49,8 @@ class Plan:
     solver          name
     reduce          the function that reduces the operator to the triangle of [A | f]
     layout          the fixed global blocks (RowLayout)
-    columns         of the matrix that is factored: M + D for [S | F], M + 1 for [A | f]
+    columns         of the matrix that is factored: M + D for [S | F], M + 1 for [A | f], of the widest coordinate where they are factored
+                    one by one
     rows_per_sample of the same: 1 or D
     first_share     the part of all samples that a QR starts with (see `row_triangle`)
     piece_samples   that a piece has at most
@@ -186,13 +187,17 @@ def _plan_khatri_rao_qr(K, D, M, block_bytes, ridge, layout=None):
 
 
 def _plan_coordinate_qr(K, D, M, block_bytes, layout, ridge, touching):
-    """khatri-rao-qr of sparse weights, coordinate by coordinate; in its costs all coordinates are alike."""
-    n = ceil((sum(m**2 for m in touching) / D) ** 0.5) + 1
-    flops = sum(2 * K * (m + 1) ** 2 for m in touching)
+    """khatri-rao-qr of sparse weights, coordinate by coordinate. All coordinates count as the widest, but for a share of its work."""
+    n = max(touching) + 1
+    flops, share = sum(2 * K * (m + 1) ** 2 for m in touching), sum((m + 1) ** 2 for m in touching) / n**2
     plan = _plan("khatri-rao-qr", coordinate_triangle, K, D, M, n, 1, block_bytes, layout, flops)
-    one = row_triangle_stages(assembly(K, 2, n), K, n, plan.layout.blocks, plan.first_share, plan.largest_piece)
-    of_all = [replace(stage, work=times(D, stage.work), merge=times(D, stage.merge)) for stage in one]
-    fronts = Stage("fronts", 1, n, {"householder": D * householder_flops(4 * n, 2 * n)}, held=M**2)
+    assembling = assembly(K, 2, n) | {"samples": 16 * K * D}
+    widest = row_triangle_stages(assembling, K, n, plan.layout.blocks, plan.first_share, plan.largest_piece)
+    triangles = sum((m + 1) ** 2 for m in touching)
+    of_all = [
+        replace(stage, work=times(share, stage.work), merge=times(share, stage.merge), held=stage.held + triangles) for stage in widest
+    ]
+    fronts = Stage("fronts", 1, n, {"householder": share * householder_flops(4 * n, 2 * n)}, held=2 * M**2 + triangles)
     stages = (*of_all, fronts, *_qr_stages(plan, K, D, M, ridge))
     return replace(plan, stages=stages, reason="each coordinate by itself, for few features touch it")
 

@@ -67,13 +67,24 @@ class Solution:
 
 
 def solve(
-    operator, plan, communicator, rcond=1e-15, *, ridge=0.0, covariance=False, require_certified=True, progress=None, checkpoint=None
+    operator,
+    plan,
+    communicator,
+    rcond=1e-15,
+    *,
+    ridge=0.0,
+    covariance=False,
+    require_certified=True,
+    progress=None,
+    checkpoint=None,
+    keep_after=None,
 ):
     """Return the `Solution` of min ‖A w - f‖ on every rank. Collective.
 
     Parameters: operator (RowOperator); plan (Plan): which solver, over which blocks, with how many threads; rcond: see `factor`;
     ridge: λ or "gcv", see `ridge`; covariance (bool): whether to return the covariance of the coefficients too; checkpoint: see
-    `NoCheckpoint`. It keeps the nodes of the reduction and, once that is done, the triangle of [A | f], which any rcond and ridge can
+    `NoCheckpoint`; keep_after: seconds after which a solve that succeeds leaves its triangle there, for others are to follow. The
+    checkpoint keeps the nodes of the reduction and, once that is done, the triangle of [A | f], which any rcond and ridge can
     go on from, and the answer so far of a solver that iterates: when it is due, at an interruption, and where the certificate fails.
     The caller holds BLAS to one thread (`parallel.threads`), or the bits may depend on how many there are.
     Errors, on all ranks: `NotCertifiedError`, where the certificate fails, unless `require_certified` is False; `Interruption`.
@@ -104,6 +115,8 @@ def solve(
                     "try fewer features or another bandwidth",
                     solution,
                 )
+            if keep_after is not None and checkpoint.is_kept and solution.seconds > keep_after:
+                state.keep()
         except (Interruption, NotCertifiedError):
             if checkpoint.is_kept:
                 state.keep()

@@ -12,7 +12,7 @@ from hnn_hpc.errors import UserError
 from hnn_hpc.features import ACTIVATIONS
 
 FOUND, SEARCHED = ("bandwidths", "supports", "features", "interactions"), ("searched", "false_discovery_rate", "tests", "trials")
-KEYS = {*FOUND, *SEARCHED, "trial_error", "dense_error", "seconds"}
+KEYS = {*FOUND, *SEARCHED, "trial_error", "dense_error", "found_but_more_than_features", "seconds"}
 UNITS = [(1e-30, 1e20), (1e20, 1e-30), (1e90, 1e90), (1e-90, 1e-90), (1e-90, 1e90)]
 
 
@@ -44,8 +44,8 @@ def test_report_of_a_search(rng):
 
 def test_report_of_what_is_given(rng):
     pool = system_pool("henon-heiles", 200, rng)
-    report = check(basis_of(pool, bandwidth=(1, 2, 3, 4), supports=[["p1", "q1"], ["q1", "p1"], ["q2"]]), pool)
-    assert report["bandwidths"] == {"q1": 1, "q2": 2, "p1": 3, "p2": 4} and report["supports"] == [["q1", "p1"], ["q2"]]
+    report = check(basis_of(pool, bandwidth=(1, 2, 3, 4), supports=[["p1", "q1"], ["q1", "p1"], ["q2", "p2"]]), pool)
+    assert report["bandwidths"] == {"q1": 1, "q2": 2, "p1": 3, "p2": 4} and report["supports"] == [["q1", "p1"], ["q2", "p2"]]
     assert (report["searched"], report["tests"], report["trials"], report["trial_error"]) == ([], 0, 0, None)
     assert report["false_discovery_rate"] is None
     dense = basis_of(pool, bandwidth=2, supports="dense")
@@ -142,7 +142,7 @@ def test_supports_that_are_more_than_the_features(rng):
         with pytest.raises(
             UserError, match="features = 2 is fewer than the 3 supports, each of which needs one at least; use more features"
         ):
-            basis_of(pool, 2, bandwidth=bandwidth, supports=[["q1"], ["q2"], ["p1"]])
+            basis_of(pool, 2, bandwidth=bandwidth, supports=[["q1"], ["q2"], ["p1", "p2"]])
         with pytest.raises(UserError, match="features = 1 is fewer than the 2 supports"):
             basis_of(pool, 1, bandwidth=bandwidth, separable=True)
 
@@ -153,3 +153,19 @@ def test_separable_energies_never_get_features_of_both(count, rng):
     for bandwidth in ("auto", 1.0):
         for support in supports_of(pool, bandwidth, separable=True, features=8):
             assert len({name[0] for name in support}) == 1
+
+
+def test_a_coordinate_that_supports_leave_out_is_noticed_where_the_energy_depends_on_it(rng):
+    pool = system_pool("henon-heiles", 200, rng)
+    for searched in ({}, {"bandwidth": 0.5}):
+        with pytest.raises(UserError, match=r'no feature depends on p2, along which H changes; add \["p2"\] to the supports'):
+            basis_of(pool, supports=[["q1", "q2"], ["p1"]], **searched)
+    cyclic = uniform_pool(lambda x: x * [1, 1, 1, 0], 4, 200, rng)
+    check(basis_of(cyclic, supports=[["q1", "q2"], ["p1"]]), cyclic)
+
+
+def test_supports_that_are_more_than_the_features_are_told(rng):
+    pool = system_pool("henon-heiles", 2000, rng)
+    report = check(basis_of(pool, features=2), pool, 2)
+    assert report["found_but_more_than_features"] == 3 and report["supports"] == [["q1", "q2", "p1", "p2"]]
+    assert check(basis_of(pool, features=3), pool, 3)["found_but_more_than_features"] is None

@@ -8,7 +8,8 @@ from pools import DOUBLE_PENDULUM, noisy, pool_of, supports_of, system_pool, uni
 from scipy.integrate import solve_ivp
 
 from hnn_hpc import fit
-from hnn_hpc.basis.interactions import discoveries, z_score
+from hnn_hpc.basis.interactions import discoveries
+from hnn_hpc.basis.trial import z_score
 from hnn_hpc.systems import make_system
 
 # Searches for interactions in what has none, of which not one may find any: at a false-discovery rate of 1e-3 in 99 % of all seeds.
@@ -39,7 +40,7 @@ def test_discoveries_are_those_of_a_loop(rng):
     [([], []), ([0.0], [0]), ([1.0], []), ([np.nextafter(1e-3, 1)], []), ([1e-3], [0]), ([0.9, 1e-3, 5e-4], []), ([6e-4, 1, 6e-4], [0, 2])],
 )
 def test_discoveries_by_hand(p, places):
-    assert discoveries(np.array(p)).tolist() == places
+    assert discoveries(np.array(p), 1e-3).tolist() == places
 
 
 def test_z_is_the_mean_in_standard_errors(rng):

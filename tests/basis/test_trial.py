@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from pools import DERIVED, pool_of, trial_samples
 
-from hnn_hpc.basis.trial import SumOfTerms, connected, draw_features, gradient_rows, reduction, touched_by, trial_error, trial_halves
+from hnn_hpc.basis.trial import SumOfTerms, draw_features, gradient_rows, reduction, touched_by, trial_error, trial_halves
+from hnn_hpc.connected import connected
 from hnn_hpc.features import ACTIVATIONS, anchored_parameters, plain_coordinates
 
 # Central differences with step 1e-5: truncation 1e-10 times a third derivative, rounding 1e-11.
@@ -155,16 +156,29 @@ def test_reduction_is_that_of_lstsq(kind, rng):
     penalty = np.diag(np.sqrt(10 * DAMPING) * np.linalg.norm(A, axis=0))
     w = np.linalg.lstsq(np.vstack([A, penalty]), np.append(r.ravel(), np.zeros(10)), rcond=None)[0]
     expected = (r_held**2).sum(axis=1) - ((r_held - held_rows @ w) ** 2).sum(axis=1)
-    np.testing.assert_allclose(reduction(rows, r, held_rows, r_held), expected, rtol=0, atol=BY_NORMAL_EQUATIONS)
+    gain, overfit = reduction(rows, r, held_rows, r_held)
+    np.testing.assert_allclose(gain, expected, rtol=0, atol=BY_NORMAL_EQUATIONS)
+    left = ((r.ravel() - A @ w) ** 2).sum()
+    assert overfit == pytest.approx(left / (r.size - 10) ** 2 * 10 * len(touched), rel=1e-3)
+
+
+def test_overfit_is_what_noise_costs_on_other_samples(rng):
+    """On average over many draws of noise that the features have nothing to do with."""
+    samples, held = random_samples(PLAIN, 60, rng), random_samples(PLAIN, 2000, rng)
+    features = draw_features(samples, (0, 1), 12, np.full(PLAIN.dimension, 2.0), rng)
+    rows, held_rows = (gradient_rows(half, features) for half in (samples, held))
+    lost = [reduction(rows, rng.standard_normal((60, 2)), held_rows, rng.standard_normal((2000, 2))) for _ in range(200)]
+    assert np.mean([gain.mean() + overfit for gain, overfit in lost]) == pytest.approx(0, abs=0.2 * np.mean([o for _, o in lost]))
 
 
 def test_reduction_by_features_that_vanish_is_none(rng):
     samples = random_samples(PLAIN, 20, rng)
     rows = np.zeros((20, 1, 3))
     r = samples.gradients[:, :1]
-    np.testing.assert_array_equal(reduction(rows, r, rows, r), np.zeros(20))
+    np.testing.assert_array_equal(reduction(rows, r, rows, r)[0], np.zeros(20))
     rows[:, :, 1] = 1e-160  # whose squares are no numbers
-    assert np.isfinite(reduction(rows, r, rows, r)).all()
+    gain, overfit = reduction(rows, r, rows, r)
+    assert np.isfinite(gain).all() and np.isfinite(overfit)
 
 
 @every_kind

@@ -233,6 +233,49 @@ def test_figure_is_drawn_beside_the_true_energy(run, folder):
     assert (folder / "f.svg").stat().st_size
 
 
+def test_figure_draws_what_interacts(run, folder, capsys):
+    run("fit", "job.toml")
+    model = "results/job/model.h5"
+    drawn = {"file": "f.svg", "coordinates": 2, "interactions": [["q1", "p1"]]}
+    assert run("figure", model, "--interactions", "--output", "f.svg") == drawn
+    assert "interacting pairs of coordinates: 1 of 1, given" in (folder / "f.svg").read_text()
+    assert main(["figure", model, "--interactions", "--output", "f.svg", "--force"]) == 0
+    assert re.search(r"^interactions +1 pair of 2 coordinates$", capsys.readouterr().out, re.MULTILINE)
+    assert main(["figure", model, "--interactions", "--plane", "q1,p1", "--output", "g.svg"]) == 2
+    assert "--plane q1,p1 is for the picture of the energy, not for --interactions" in capsys.readouterr().err
+    for changes in ('supports="auto"', 'sampler="elm"'):
+        run("fit", "job.toml", "--force", "--set", f"features.{changes}", "--set", 'features.bandwidth="auto"')
+    assert main(["figure", model, "--interactions", "--output", "g.svg"]) == 2
+    error = capsys.readouterr().err
+    assert f"{model} does not tell which coordinates its features depend on" in error and error.count("\n") == 1
+    assert not (folder / "g.svg").exists()
+
+
+def test_the_table_tells_the_basis_and_what_its_search_took(folder, capsys):
+    def rows(*changes):
+        settings = [word for change in changes for word in ("--set", change)]
+        assert main(["fit", "job.toml", "--force", *settings]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        return {line.split()[0]: line.split(maxsplit=1)[1] for line in lines if line.startswith(("supports ", "bandwidth ", "time "))}
+
+    given = rows()
+    assert (given["supports"], given["bandwidth"]) == ("q1 p1, given", "2 q1, 0.5 p1, given") and "search" not in given["time"]
+    found = rows('features.supports="auto"', 'features.bandwidth="auto"')
+    assert found["supports"] == "q1; p1, found" and re.fullmatch(r"[\d.]+ q1, [\d.]+ p1, found", found["bandwidth"])
+    assert re.search(r"sampling \d+\.\d\d s \(search \d+\.\d\d s\), solve", found["time"])
+    other = rows('features.sampler="elm"', 'features.supports="auto"', 'features.bandwidth="auto"')
+    assert set(other) == {"time"} and "search" not in other["time"]
+
+
+def test_the_table_tells_a_large_basis_in_short(folder, capsys):
+    chain = ["data.system=toda-chain", "data.dof=5", 'features.bandwidth="auto"', 'features.supports="auto"']
+    chain += ["data.samples=1000", "features.count=120"]
+    assert main(["fit", "job.toml", *(word for change in chain for word in ("--set", change))]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"^supports +9 supports of 1 to 2 coordinates, found; 4 pairs interact$", out, re.MULTILINE)
+    assert re.search(r"^bandwidth +[\d.]+( to [\d.]+)?, found$", out, re.MULTILINE)
+
+
 def test_a_person_gets_a_table_and_a_script_silence(folder, capsys):
     assert main(["fit", "job.toml"]) == 0
     output = capsys.readouterr()

@@ -120,7 +120,7 @@ def solved(layer, points, velocities, **options):
     pool = Pool(points, gradient_from_vector_field(velocities), None, points.min(0), points.max(0))
     the_plan = plan_for(len(points), points.shape[1], options, "the arrays").limited_to(1, None, 1)
     with single_threaded_blas():
-        feature_map, solution, _ = OutputLayerSolver(source, pool, options, the_plan, SerialCommunicator(), covariance=True).solve(layer)
+        feature_map, solution, _ = OutputLayerSolver(source, pool, options, the_plan, 1, SerialCommunicator(), covariance=True).solve(layer)
     return feature_map, solution
 
 
