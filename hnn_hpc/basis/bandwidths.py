@@ -27,7 +27,7 @@ SINGLE_FEATURES = 96
 AS_WELL, LEAST_LEFT = 2.0, 1e-10  # of ‖residual‖², for which no larger bandwidth is wanted; what is left of it at best
 SIGNIFICANT = 4.0  # standard deviations
 FACTORS = 2.0 ** np.arange(-5, 4)
-WIDER = 2.0**0.5
+LARGER = 2.0 ** np.array([0.5, 1.0, 1.5])
 LIMITS = 2.0**-6, 2.0**8
 ROWS, FEW_ROWS = 8, 4  # of a trial, in features; of one of the largest
 FEWEST_SAMPLES = 200
@@ -140,7 +140,7 @@ class GroupSearch:
         self._size_trials(largest, ROWS if supports > 1 else FEW_ROWS)
         start, self.error = self.bandwidths, np.inf
         self._attempt([start])
-        while self._attempt([np.clip(WIDER * self.bandwidths, *LIMITS)]):
+        while self._attempt([np.clip(factor * self.bandwidths, *LIMITS) for factor in LARGER]):
             pass
 
     def _size_trials(self, features, rows_a_feature=ROWS):

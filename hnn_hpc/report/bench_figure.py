@@ -1,8 +1,6 @@
 """The picture of a benchmark: time and peak memory of everybody, against K and against M, on logarithmic scales."""
 
-import os
-
-from hnn_hpc.storage import written_beside
+from hnn_hpc.report.saving import save_figure
 
 # One each; those of our own solvers are filled and joined by whole lines, the peers' open and dashed: readable without colour.
 MARKERS = "osD^vPX<>p"
@@ -19,7 +17,6 @@ def draw_comparison(path, problems, peers, force=False):
     Parameters: problems, measured (see `benchmark.compare`): for each axis the most of them that differ in nothing but K, or M, are
     drawn; peers: names of the contestants that are not ours; force: replace an existing file.
     """
-    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 7.4), layout="constrained")
@@ -35,9 +32,7 @@ def draw_comparison(path, problems, peers, force=False):
         row[0].set_ylabel(label)
     labels = [name + _remark(drawn, name) for name in lines]
     figure.legend(lines.values(), labels, loc="outside lower center", ncols=3, fontsize=9, frameon=False)
-    kind = os.path.splitext(path)[1][1:].lower()
-    with written_beside(path, force) as temporary, rc_context({"svg.fonttype": "none", "svg.hashsalt": "hnn-hpc"}):
-        figure.savefig(temporary, format=kind, dpi=130, metadata={"Date": None} if kind == "svg" else None)
+    save_figure(figure, path, force)
 
 
 def longest_series(problems, swept):

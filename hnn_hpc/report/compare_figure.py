@@ -1,8 +1,6 @@
 """The picture of time to accuracy: errors against seconds, Adam's as it trains and ours for every width, on logarithmic scales."""
 
-import os
-
-from hnn_hpc.storage import written_beside
+from hnn_hpc.report.saving import save_figure
 
 # Readable without colour: ours are filled circles on a whole line, Adam's a dashed line with its best error as an open square.
 OURS, ADAM = "#0072b2", "#d55e00"
@@ -16,7 +14,6 @@ def draw_time_to_accuracy(path, curve, best, fits, *, quantity, title, force=Fal
     Parameters: curve, Adam's (seconds, error) as it trains; best, the lowest of them; fits, ours as (seconds, error, width); quantity:
     what the error is of, such as "H"; title; force: replace an existing file. Points without seconds or error are left out.
     """
-    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     curve, bests, fits = (list(filter(all, points)) for points in (curve, [best], fits))
@@ -34,9 +31,7 @@ def draw_time_to_accuracy(path, curve, best, fits, *, quantity, title, force=Fal
     subplot.grid(which="major", linewidth=0.4, alpha=0.5)
     subplot.legend(fontsize=8, frameon=False)
     _label(subplot, fits)
-    kind = os.path.splitext(path)[1][1:].lower()
-    with written_beside(path, force) as temporary, rc_context({"svg.fonttype": "none", "svg.hashsalt": "hnn-hpc"}):
-        figure.savefig(temporary, format=kind, dpi=130, metadata={"Date": None} if kind == "svg" else None)
+    save_figure(figure, path, force)
 
 
 def _draw(subplot, points, form, **style):

@@ -1,8 +1,6 @@
 """The picture of a reproduction: error of H against the number of features, a small plot a case, on logarithmic scales."""
 
-import os
-
-from hnn_hpc.storage import written_beside
+from hnn_hpc.report.saving import save_figure
 
 COLUMNS_OF_PLOTS = 4
 # A marker and a kind of line each: readable without colour. What is published has the marker of its method, open, and no line.
@@ -16,7 +14,6 @@ def draw_errors(path, rows, names, force=False):
 
     Parameters: rows (see `reproduction.table_rows`); names, {method: text} of all methods; force: replace an existing file.
     """
-    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     by_case = {}
@@ -38,9 +35,7 @@ def draw_errors(path, rows, names, force=False):
     figure.legend(
         [drawn[label] for label in order], order, loc="outside lower center", ncols=min(4, columns + 1), fontsize=8, frameon=False
     )
-    kind = os.path.splitext(path)[1][1:].lower()
-    with written_beside(path, force) as temporary, rc_context({"svg.fonttype": "none", "svg.hashsalt": "hnn-hpc"}):
-        figure.savefig(temporary, format=kind, dpi=130, metadata={"Date": None} if kind == "svg" else None)
+    save_figure(figure, path, force)
 
 
 def _styles(names):

@@ -129,7 +129,10 @@ CASES = {
     "plan no rank": (["plan", "{}/job.toml", "--ranks", "0"], "--ranks = 0: expected a whole number of at least 1"),
     "plan no thread": (["plan", "{}/job.toml", "--threads", "-2"], "--threads = -2: expected a whole number of at least 1"),
     "plan a memory of words": (["plan", "{}/job.toml", "--memory", "much"], "--memory = 'much': expected bytes, or a size such as '4GB'"),
-    "plan what does not fit": (["plan", "{}/job.toml", "--memory", "1MB"], "does not fit: with one thread it needs "),
+    "plan what does not fit": (
+        ["plan", "{}/job.toml", "--set", "features.supports=dense", "--memory", "1MB"],
+        "does not fit: with one thread it needs ",
+    ),
     "plan an unknown solver": (["plan", "{}/job.toml", "--set", "solver.name=magic"], "unknown solver 'magic'; the solvers are: auto, "),
     # other commands
     "no command": ([], "the following arguments are required: COMMAND"),
