@@ -38,6 +38,7 @@ A_SUPPORT = 32  # of each, where they are many
 ONE_UNIT = 192  # of a group that is one unit
 LARGE_TRIAL, LARGEST_TRIAL = 800, 1000
 MOST_A_SUPPORT, LARGEST_SPARSE_TRIAL = 64, 3000  # of many supports
+NO_ERROR = 1e-13  # and what is below
 NEAR_ROUND_OFF = 1e-11  # an error that no bandwidth need lower
 
 
@@ -49,7 +50,7 @@ def single_bandwidths(samples, held, rng):
     for unit in range(units):
         touched = touched_by(samples.coordinates, (unit,))
         r, r_held = samples.gradients[:, touched], held.gradients[:, touched]
-        if not r_held.any():
+        if not np.vdot(r_held, r_held) > 0:
             continue
         gains = []
         for g in SINGLE_GRID:
@@ -125,7 +126,7 @@ class GroupSearch:
         while improved and self.error > NEAR_ROUND_OFF:
             improved = False
             for some in moves:
-                while self._attempt([self._changed(some, factor) for factor in (2.0, 0.5)]):
+                while self._attempt([self._changed(some, factor) for factor in (0.5, 2.0)]):
                     improved = True
 
     def _changed(self, units, factor):
@@ -154,12 +155,15 @@ class GroupSearch:
         self._samples, self._held = self._halves[0].first(count), self._halves[1].first(count // 2)
 
     def _attempt(self, candidates):
-        """Try bandwidths (U,), a list of them; return whether the best are better than those so far by more than chance."""
+        """Try bandwidths (U,), a list from small to large; return whether the best are better than those so far by more than chance.
+
+        Of those that make no error the first are taken: where coordinates repeat, as on a grid, all do, and small ones interpolate best.
+        """
         self.trials += len(candidates)
         before = self.error
         with ThreadPoolExecutor(self._threads) as pool:
             for bandwidths, error in zip(candidates, pool.map(self._error, candidates), strict=True):
-                if error < self.error:
+                if max(error, NO_ERROR) < max(self.error, NO_ERROR):
                     self.bandwidths, self.error = bandwidths, error
         return self.error < BETTER * before
 

@@ -15,6 +15,9 @@ from hnn_hpc.random_streams import random_stream
 
 AUTO, DENSE = "auto", "dense"  # in place of supports; "auto" also in place of a bandwidth
 GOOD_ENOUGH = 1e-4  # a trial error that needs no comparison with dense features
+FEWEST_SAMPLES = 50  # for a search; with fewer, features of all units and this bandwidth
+BANDWIDTH = 0.25
+CLEARLY = 0.95  # of the error: better by more than the luck of a draw
 MOST_DENSE_UNITS = 32  # more are not worth trying
 
 
@@ -61,7 +64,9 @@ class _Search:
     def basis(self):
         """Return the `Basis`."""
         start, options, names = time.perf_counter(), self._options, self._coordinates.names
-        if AUTO in (options.bandwidth, options.supports):
+        if AUTO in (options.bandwidth, options.supports) and len(self._pool.points) < FEWEST_SAMPLES:
+            supports, bandwidths = self._given(), BANDWIDTH if options.bandwidth == AUTO else options.bandwidth
+        elif AUTO in (options.bandwidth, options.supports):
             supports, bandwidths = self._searched()
         else:
             supports, bandwidths = self._given(), options.bandwidth
@@ -90,14 +95,19 @@ class _Search:
         rng = random_stream(options.seed, "basis")
         self._halves = trial_halves(self._pool, self._coordinates, options.activation, MOST_SAMPLES, rng)
         self._singles = single_bandwidths(*self._halves, rng)
-        supports = self._found(rng) if options.supports == AUTO else self._given()
-        bandwidths, self.trial_error = self._tuned(supports)
-        is_in_doubt = options.supports == AUTO and supports != self._everything and self.trial_error > GOOD_ENOUGH
-        if is_in_doubt and options.allows(self._everything[0], self._coordinates) and len(self._everything[0]) <= MOST_DENSE_UNITS:
-            dense_bandwidths, self.dense_error = self._tuned(self._everything)
-            if self.dense_error < self.trial_error:
-                return self._everything, dense_bandwidths
-        return supports, bandwidths
+        if options.supports != AUTO:
+            supports = self._given()
+            bandwidths, self.trial_error = self._tuned(supports)
+            return supports, bandwidths
+        candidates = self._found(rng)
+        best, self.trial_error = None, np.inf
+        for supports in candidates:
+            if self.trial_error > GOOD_ENOUGH:
+                bandwidths, error = self._tuned(supports)
+                self.dense_error = error if supports == self._everything else self.dense_error
+                if best is None or error < CLEARLY * self.trial_error:
+                    best, self.trial_error = (supports, bandwidths), error
+        return best
 
     def _given(self):
         """Return the supports that the options give, all units together unless they do; `UserError` where they are more than features."""
@@ -115,15 +125,25 @@ class _Search:
         return supports
 
     def _found(self, rng):
-        """Return the largest interactions found, sorted; where there are none, or more than features, what is given."""
+        """Return the lists of supports to choose from, as far as there are features enough for them.
+
+        First the largest interactions found. Then, should trials leave them in doubt, what shares the features among fewer: single units;
+        and all units together, where they may be.
+        """
         allows = partial(self._options.allows, coordinates=self._coordinates)
         interactions = Interactions(*self._halves, self._singles[0], rng, self._threads, allows)
         found = interactions.search()
         self.tests = interactions.tests
         largest = sorted(s for s in found if not any({*s} < {*other} for other in found))
+        singles = sorted(s for s in found if len(s) == 1)
         if len(largest) > self._options.features:
             self.too_many = len(largest)
-        return largest if 0 < len(largest) <= self._options.features else self._given()
+        sparse = [some for some in (largest, singles) if 0 < len(some) <= self._options.features]
+        if singles == largest:
+            sparse = sparse[:1]
+        dense = self._given()
+        is_worth_it = len(self._everything[0]) <= MOST_DENSE_UNITS or not sparse
+        return [*sparse, dense] if is_worth_it and dense not in sparse else sparse
 
     def _tuned(self, supports):
         """Return (bandwidths (U,), error of ∇H in trials), by a search in every group of the supports where the bandwidth is "auto"."""

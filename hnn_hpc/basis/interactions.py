@@ -72,7 +72,7 @@ class Interactions:
             any_found = self._search_order(order)
             if any_found:
                 self._review(order)
-            elif order >= 3:
+            elif order >= 3 and comb(self._units, order + 1) > MOST_SETS:
                 break
         return self.found
 

@@ -124,7 +124,8 @@ def checked_bandwidth(bandwidth, coordinates=None):
         g = np.asarray(bandwidth)
     except ValueError:  # rows of different lengths
         g = np.array(None)
-    if g.dtype.kind not in "iuf" or g.ndim > 1 or g.size == 0 or not np.all((g >= LEAST_BANDWIDTH) & (g <= LARGEST_BANDWIDTH)):
+    g = g.astype(float) if g.dtype.kind in "iuf" else g
+    if g.dtype.kind != "f" or g.ndim > 1 or g.size == 0 or not np.all((g >= LEAST_BANDWIDTH) & (g <= LARGEST_BANDWIDTH)):
         raise UserError(
             f"bandwidth must be 'auto', a positive number, or a list of one a coordinate, from {LEAST_BANDWIDTH:g} to "
             f"{LARGEST_BANDWIDTH:g}, not {bandwidth!r}"

@@ -26,8 +26,10 @@ def check_writable(path, force=False, size=0):
     try:
         with suppress(FileNotFoundError):
             target.stat()  # fails for a name that is too long
-        probe.touch(exist_ok=False)  # permissions, quotas and read-only mounts are all asked by doing it
-        probe.unlink()
+        try:
+            probe.touch(exist_ok=False)  # permissions, quotas and read-only mounts are all asked by doing it
+        finally:
+            probe.unlink(missing_ok=True)
         free = shutil.disk_usage(target.parent).free
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror} in the directory {target.parent}") from error

@@ -107,7 +107,7 @@ def test_few_samples_give_some_basis(count, features, options, rng):
 def test_flat_energies_give_some_basis(count, dimension, rng):
     flat = uniform_pool(np.zeros_like, dimension, count, rng)
     report = check(basis_of(flat), flat)
-    assert report["supports"] == [list(report["bandwidths"])] and report["trial_error"] == 0
+    assert report["supports"] == [list(report["bandwidths"])] and report["trial_error"] == (0 if count >= 50 else None)
     cyclic = uniform_pool(lambda x: x * ([0] * (dimension - 1) + [1]), dimension, count, rng)
     check(basis_of(cyclic), cyclic)
     one = uniform_pool(lambda x: x * (np.arange(count) == 1)[:, None], dimension, count, rng)
@@ -169,3 +169,31 @@ def test_supports_that_are_more_than_the_features_are_told(rng):
     report = check(basis_of(pool, features=2), pool, 2)
     assert report["found_but_more_than_features"] == 3 and report["supports"] == [["q1", "q2", "p1", "p2"]]
     assert check(basis_of(pool, features=3), pool, 3)["found_but_more_than_features"] is None
+
+
+def test_coordinates_that_repeat_get_bandwidths_that_interpolate():
+    """On a grid held samples have the coordinates of others, so that no bandwidth errs there; the smallest is right in between."""
+    axis = np.linspace(-3, 3, 32)
+    points = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
+    basis = basis_of(pool_of(points, np.column_stack([np.sin(points[:, 0]), points[:, 1]])), 200)
+    assert max(basis.bandwidths) <= 2 and basis.report["supports"] == [["q1"], ["p1"]]
+
+
+def test_more_interactions_than_the_features_can_share_give_way_to_single_coordinates(rng):
+    def gradient(x):
+        q, p = np.split(x, 2, axis=1)
+        c, s = np.cos(q).sum(axis=1, keepdims=True), np.sin(q).sum(axis=1, keepdims=True)
+        return np.column_stack([2 * (s * np.cos(q) - c * np.sin(q)) / 10, p])  # of |p|²/2 + (c² + s²)/10
+
+    pool = uniform_pool(gradient, 20, 2500, rng)
+    report = check(basis_of(pool, 100), pool, 100)
+    assert report["supports"] == [[name] for name in report["bandwidths"]]
+
+
+def test_correlated_coordinates_do_not_stand_in_for_one_another(rng):
+    x = rng.uniform(-1, 1, (6000, 6))
+    x[:, 2] = (x[:, 1] + x[:, 2]) / 2
+    gradients = x.copy()
+    gradients[:, 0] += np.sin(2 * x[:, 1])
+    gradients[:, 1] += 2 * x[:, 0] * np.cos(2 * x[:, 1])
+    assert supports_of(pool_of(x, gradients)) == [("q1", "q2"), ("q3",), ("p1",), ("p2",), ("p3",)]

@@ -145,8 +145,8 @@ def test_a_cyclic_coordinate_is_in_no_support(rng):
 
 def test_where_all_interact_features_are_dense(rng):
     w = np.array([1, 0.7, -0.8, 0.6])
-    basis_supports = supports_of(uniform_pool(lambda x: np.exp(x @ w)[:, None] * w, 4, 2000, rng))
-    assert basis_supports == [("q1", "q2", "p1", "p2")]
+    pool = uniform_pool(lambda x: np.exp(x @ w)[:, None] * w, 4, 2000, rng)
+    assert supports_of(pool, bandwidth="auto") == [("q1", "q2", "p1", "p2")]
 
 
 @pytest.mark.parametrize("strength", [1e-2, 1e-3])

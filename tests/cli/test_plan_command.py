@@ -55,7 +55,7 @@ def test_a_person_gets_a_row_for_every_solver_and_the_reason(capsys):
     assert "gram in its place where a probe of the features finds a condition number of 2e+07 or less" in out
     assert re.search(r"^its time .*factor [\d.]+ s", out, re.MULTILINE)
     for name in [name for name in SOLVERS if name != "auto"]:
-        assert re.search(rf"^{name} +3 +\d+ MB +\d\.\d\de\+1\d +[\d.]+ (s|min|h) +yes$", out, re.MULTILINE), name
+        assert re.search(rf"^{name} +3 +[\d.]+ [MG]B +\d\.\d\de\+1\d +[\d.]+ (s|min|h) +yes$", out, re.MULTILINE), name
 
 
 def test_the_result_has_it_all(run):
