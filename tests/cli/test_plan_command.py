@@ -8,6 +8,7 @@ import pytest
 
 from hnn_hpc.cli import main
 from hnn_hpc.cli.plan import duration
+from hnn_hpc.peak_memory import peak_memory_bytes
 from hnn_hpc.samples import Samples, SystemSamples
 from hnn_hpc.solvers import SOLVERS
 from hnn_hpc.storage import SampleFile, SampleFileWriter
@@ -63,9 +64,10 @@ def test_the_result_has_it_all(run):
     assert [result[key] for key in ("samples", "dimension", "features", "ranks", "threads")] == [1_000_000, 20, 1000, 2, 1]
     assert (result["chosen"], result["if_well_conditioned"], result["network_measured"]) == ("khatri-rao-qr", "gram", False)
     assert set(result["solvers"]) == set(SOLVERS) - {"auto"}
+    program = peak_memory_bytes()  # of this process: a part of what is predicted, which earlier tests decide
     for cost in result["solvers"].values():
         assert cost["seconds"] == pytest.approx(sum(cost["stages"].values())) and cost["fits"] is True
-        assert 10**8 < cost["memory_bytes"] < 10**9 and cost["flops"] > 10**11
+        assert 10**8 < cost["memory_bytes"] < 10**9 + program and cost["flops"] > 10**11
     assert result["rates"]["multiply"] > 0
 
 
