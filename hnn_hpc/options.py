@@ -23,7 +23,7 @@ class FitOptions:
 
     features            M, the number of hidden features
     sampler             name in SAMPLERS
-    bandwidth           of the "anchored" sampler, dimensionless: a number, or one a coordinate (D,), or "auto": found by trial fits (see
+    bandwidth           of the "anchored" sampler, dimensionless: a number, or one a coordinate (U,), or "auto": found by trial fits (see
                         `hnn_hpc.basis`); the other samplers have none
     supports            of the "anchored" sampler: which coordinates each feature depends on: "dense": all of them; a list of lists of
                         their names, which share the features; "auto": the terms of H that the data show

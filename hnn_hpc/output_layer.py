@@ -21,16 +21,19 @@ FIRST_FIT = "first-"  # before the solver's name: the solve for the energies tha
 REDUCTION = 2  # the meaning of what a checkpoint holds of one: to be raised with every change of it
 KEPT_SHARE = 0.1  # of the seconds between two checkpoints: what a component took longer for is kept when it is done
 SHORTEST_CALIBRATED = 5.0  # seconds of one core of nominal speed: a shorter solve is not worth measuring the machine for
-SHARE_FOR_SAMPLES = 0.1  # of the same, for samples that several solves read
 SHARE_OF_MEMORY = 0.6  # of what the node has left, that an iterative solver may keep σ' in where no limit is given
+SHARE_FOR_SAMPLES = 0.1  # of a rank's memory, for samples that are read many times
 
 
 @dataclass(frozen=True)
 class _Subproblem:
     """One least-squares problem.
 
-    feature_map  its features; rows_of: the coordinates whose rows it has, None for all; plan: how it is solved; prefix: of its names in a
-    checkpoint; features: their numbers in the whole layer, None where that is all of them.
+    feature_map  its features
+    rows_of      the coordinates whose rows it has, None for all
+    plan         how it is solved
+    prefix       of its names in a checkpoint
+    features     their numbers in the whole layer, in the order that they have here; None where it is the layer as it stands
     """
 
     feature_map: FeatureMap
@@ -62,8 +65,7 @@ class OutputLayerSolver:
     """Solves for the output weights over `source`; all but the hidden layer is fixed.
 
     pool: from all over the data, for the probe of the condition; the_plan: for these samples and dense features, whose layout holds for
-    all; threads: of this rank;
-    covariance, require_certified, progress: see `solvers.solve`; checkpoint: a `storage.Checkpoint` or None.
+    all; threads: of this rank; covariance, require_certified, progress: see `solvers.solve`; checkpoint: a `storage.Checkpoint` or None.
     """
 
     source: SampleSource
@@ -97,7 +99,7 @@ class OutputLayerSolver:
         predictions = [self._predicted(plan, feature_map.activation) for plan in chosen]
         seconds, memory = (some(p[name] for p in predictions) for some, name in ((sum, "seconds"), (max, "memory_bytes")))
         predicted = {"seconds": seconds, "memory_bytes": memory}
-        if len(subproblems) == 1:
+        if subproblems[0].features is None:
             return feature_map, self._solve_subproblem(subproblems[0], chosen[0], self.source), predicted
         source = loaded(self.source, self.the_plan.layout, self.communicator, self._room_for_samples(chosen))
         solved = {}
@@ -124,7 +126,7 @@ class OutputLayerSolver:
             self.checkpoint.check_solves(problems, lambda name: name.startswith(FIRST_FIT) == (prefix == FIRST_FIT), self.communicator)
 
     def _determines(self, component):
-        """Return whether a component has rows enough for its features, on whom the samples of all others have no bearing."""
+        """Return whether a component has rows enough for its features: those of the others say nothing about them."""
         return len(component.features) <= self.source.count * len(component.rows_of)
 
     def _subproblem(self, feature_map, component, prefix, number):

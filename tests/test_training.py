@@ -12,6 +12,7 @@ from hnn_hpc.features import SAMPLERS
 from hnn_hpc.parallel.communicator import SerialCommunicator
 from hnn_hpc.samples import SystemSamples
 from hnn_hpc.solvers import SOLVERS
+from hnn_hpc.symplectic import vector_field_from_gradient
 from hnn_hpc.systems import make_system
 from hnn_hpc.training import fit_source
 
@@ -330,3 +331,18 @@ def test_the_basis_is_a_matter_of_the_seed_and_not_of_the_solver():
     )
     np.testing.assert_array_equal(first.model.weights, tsqr.model.weights)
     assert not np.isin(other.model.weights[other.model.weights != 0], first.model.weights).any()
+
+
+def test_a_model_of_one_sparse_component_is_as_good_as_its_residual():
+    """All coordinates hang together, but no feature depends on all: its coefficients must come back in the order of its features."""
+
+    def gradient(x):  # of q1 q2 + q2 p1 + p1 sin p2 + |p|²/2
+        q1, q2, p1, p2 = x.T
+        return np.column_stack([q2, q1 + p1, q2 + np.sin(p2) + p1, p1 * np.cos(p2) + p2])
+
+    points = np.random.default_rng(1).uniform(-1, 1, (3000, 4))
+    velocities = vector_field_from_gradient(gradient(points))
+    result = fit(points[:2000], velocities[:2000], features=200)
+    assert result.record["basis"]["supports"] == [["q1", "q2"], ["q2", "p1"], ["p1", "p2"]]
+    error = np.linalg.norm(result.model.vector_field(points[2000:]) - velocities[2000:]) / np.linalg.norm(velocities[2000:])
+    assert error < 3 * result.solution.relative_residual + 1e-12 < 1e-6

@@ -14,7 +14,7 @@ from hnn_hpc.errors import UserError
 from hnn_hpc.random_streams import random_stream
 
 AUTO, DENSE = "auto", "dense"  # in place of supports; "auto" also in place of a bandwidth
-GOOD_ENOUGH = 1e-4  # a trial error that needs no comparison with dense features
+GOOD_ENOUGH = 1e-4  # a trial error that needs no comparison with other supports
 FEWEST_SAMPLES = 50  # for a search; with fewer, features of all units and this bandwidth
 BANDWIDTH = 0.25
 CLEARLY = 0.95  # of the error: better by more than the luck of a draw
@@ -49,7 +49,7 @@ def choose_basis(pool, options, communicator, threads=1):
 
 
 class _Search:
-    """The search for what is "auto" in the options; with nothing that is, it searches nothing.
+    """The search for what is "auto" in the options; with nothing that is, or few samples, it searches nothing.
 
     tests, trials: how many sets were tested, and bandwidths tried; trial_error, dense_error: of ∇H in the trials of the supports, and of
     dense features where they were in doubt; too_many: how many supports were found, where they are more than the features.
@@ -64,12 +64,13 @@ class _Search:
     def basis(self):
         """Return the `Basis`."""
         start, options, names = time.perf_counter(), self._options, self._coordinates.names
-        if AUTO in (options.bandwidth, options.supports) and len(self._pool.points) < FEWEST_SAMPLES:
-            supports, bandwidths = self._given(), BANDWIDTH if options.bandwidth == AUTO else options.bandwidth
-        elif AUTO in (options.bandwidth, options.supports):
+        searched = [what for what in ("bandwidth", "supports") if getattr(options, what) == AUTO]
+        if len(self._pool.points) < FEWEST_SAMPLES:
+            searched = []
+        if searched:
             supports, bandwidths = self._searched()
         else:
-            supports, bandwidths = self._given(), options.bandwidth
+            supports, bandwidths = self._given(), BANDWIDTH if options.bandwidth == AUTO else options.bandwidth
         bandwidths = np.broadcast_to(bandwidths, len(names)).tolist()
         shares = shared_out(options.features, supports)
         report = {
@@ -77,8 +78,8 @@ class _Search:
             "supports": [[names[unit] for unit in support] for support in supports],
             "features": shares,
             "interactions": [[names[a], names[b]] for a, b in pairs_of(supports)],
-            "searched": [what for what in ("bandwidth", "supports") if getattr(options, what) == AUTO],
-            "false_discovery_rate": FALSE_DISCOVERIES if options.supports == AUTO else None,
+            "searched": searched,
+            "false_discovery_rate": FALSE_DISCOVERIES if "supports" in searched else None,
             "tests": self.tests,
             "trials": self.trials,
             "trial_error": self.trial_error,

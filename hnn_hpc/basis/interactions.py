@@ -1,9 +1,9 @@
 """Which coordinates meet in one term of H, read off the samples.
 
 A set of units s (see `Coordinates`) is an interaction where H has a term that depends on all of s and is no sum of terms on its facets,
-the subsets with one unit fewer. Orders are tested from below: all units, all pairs, then larger sets. What a sum of all terms found so far
-leaves of ∇H, its residual r, is fitted once by random features on s, and once by as many on each facet of s. Both are fitted on one half of
-the samples and compared on the other, sample by sample:
+the subsets with one unit fewer. Single coordinates are taken as they are; then orders are tested from below, pairs first. What a sum of all
+terms found so far leaves of ∇H, its residual r, is fitted once by random features on s, and once by as many on each facet of s. Both are
+fitted on one half of the samples and compared on the other, sample by sample:
 
     d_k = ‖r_k - facets‖² - ‖r_k - s‖²,     z = mean(d) / (sd(d) / √N),
 

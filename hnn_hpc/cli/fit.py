@@ -45,8 +45,8 @@ def describe(result):
         [
             ("samples", f"{count(result['samples'], 'sample')} of {count(2 * result['dof'], 'coordinate')}"),
             ("features", f"{count(result['features'], 'feature')}, {result['sampler']}"),
-            ("supports", basis and _supports(basis)),
-            ("bandwidth", basis and _bandwidths(basis)),
+            ("supports", basis and _supports(basis, _origin(result, "supports"))),
+            ("bandwidth", basis and _bandwidths(basis, _origin(result, "bandwidth"))),
             ("solver", f"{result['solver']} on {count(result['ranks'], 'rank')}, {count(result['threads'], 'thread')} each"),
             ("iterations", f"{result['iterations']} of LSQR" if result["solver"] == "lsqr" else None),
             ("petsc", " ".join(result["petsc_options"]) or None),
@@ -73,9 +73,9 @@ def describe(result):
     )
 
 
-def _supports(basis):
+def _supports(basis, origin):
     """Return "q1 q2; p1; p2, found", or where they are long "31 supports of 1 to 2 coordinates, found; 15 pairs interact"."""
-    supports, origin = basis["supports"], _origin(basis, "supports")
+    supports = basis["supports"]
     if sum(map(len, supports)) <= MOST_NAMES:
         return f"{'; '.join(map(' '.join, supports))}, {origin}"
     fewest, most, pairs = min(map(len, supports)), max(map(len, supports)), len(basis["interactions"])
@@ -83,17 +83,20 @@ def _supports(basis):
     return f"{count(len(supports), 'support')} of {sizes}, {origin}; {count(pairs, 'pair')} interact{'s' if pairs == 1 else ''}"
 
 
-def _bandwidths(basis):
+def _bandwidths(basis, origin):
     """Return "0.0884 q1, 0.0884 q2, 8 p1, 4 p2, found", or where they are many "0.125 to 0.5, found"."""
-    bandwidths, origin = basis["bandwidths"], _origin(basis, "bandwidth")
+    bandwidths = basis["bandwidths"]
     if len(bandwidths) <= MOST_NAMES:
         return f"{', '.join(f'{value:.3g} {name}' for name, value in bandwidths.items())}, {origin}"
     least, most = (f"{value:.3g}" for value in (min(bandwidths.values()), max(bandwidths.values())))
     return f"{least if least == most else f'{least} to {most}'}, {origin}"
 
 
-def _origin(basis, what):
-    return "found" if what in basis["searched"] else "given"
+def _origin(result, what):
+    """Return in a word where supports or bandwidths come from."""
+    if what in result["basis"]["searched"]:
+        return "found"
+    return "assumed: too few samples for a search" if result["job"]["features"][what] == "auto" else "given"
 
 
 def _search(stage, basis):

@@ -353,3 +353,11 @@ def test_what_happens_to_a_program_is_exit_1_and_one_line(error, folder, capsys,
     monkeypatch.setattr("hnn_hpc.cli.fit.run_job", fail)
     assert main(["fit", "job.toml"]) == 1
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_fit_to_few_samples_says_that_it_searched_nothing(tmp_path, capsys):
+    (tmp_path / "job.toml").write_text('[data]\nsystem = "pendulum"\nsamples = 20\ntest_samples = 5\n[features]\ncount = 10\n')
+    assert main(["fit", str(tmp_path / "job.toml"), "--output", str(tmp_path / "out")]) == 0
+    table = capsys.readouterr().out
+    assert "supports        q1 p1, assumed: too few samples for a search\n" in table
+    assert "bandwidth       0.25 q1, 0.25 p1, assumed: too few samples for a search\n" in table and "(search" not in table

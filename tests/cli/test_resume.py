@@ -10,30 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from interrupted_fits import BLOCKS, CHECKPOINT, JOB, check_is, interrupted_at
 
 from hnn_hpc import load_model
 from hnn_hpc.cli import main
 from hnn_hpc.cli.interruption import Interruptions
 from hnn_hpc.errors import Interruption
-from hnn_hpc.operators import GradientOperator
 
 ROOT = Path(__file__).parents[2]
 LONGEST = 60  # seconds; a hang is a failure
-BLOCKS = 64
-JOB = """
-[data]
-system = "henon-heiles"
-samples = 20_000
-test_samples = 500
-[features]
-count = 40
-bandwidth = 0.5
-supports = "dense"
-[solver]
-name = "khatri-rao-qr"
-"""
-CHECKPOINT = Path("results/job/checkpoint")
-
 # A fit whose blocks take a while, and of which the signal is thus sure to meet the factorization.
 SLOW = """
 import sys, time
@@ -93,16 +78,6 @@ def resume(ranks=1, threads=1, *arguments):
     return json.loads(done.stdout), done.stderr
 
 
-def check_is(whole, result):
-    """The model in results/job is bit for bit that of the uninterrupted fit, the result says the same, and nothing is left over."""
-    model, expected = load_model("results/job/model.h5"), whole[1]
-    for name in ("weights", "biases", "coefficients", "constant"):
-        np.testing.assert_array_equal(getattr(model, name), getattr(whole[0], name))
-    for name in ("solver", "relative_residual", "backward_error", "condition_estimate", "rank", "householder_rows", "flops"):
-        assert result[name] == expected[name]
-    assert sorted(path.name for path in Path("results/job").iterdir()) == ["model.h5", "result.json"]
-
-
 # Signals to the program
 
 
@@ -147,38 +122,6 @@ def test_a_killed_fit_goes_on_from_what_it_saved_every_so_many_seconds(whole):
 # Within this process
 
 
-def interrupted_at(monkeypatch, call, *arguments, error=None):
-    """Run a fit that is interrupted in the given piece of work of its operator, or fails there; return its exit code.
-
-    The factorization of the job has one piece a block, and so has its residual; the first look at each piece, which nothing is saved of,
-    does not count.
-    """
-    calls, signals, factors = [], [], GradientOperator.factors
-
-    def counted(plain):
-        def count(operator, start, stop, *chosen):
-            if plain is not factors or (chosen and len(chosen[0]) > (stop - start) / 2):  # without any: a probe
-                calls.append(1)
-                if len(calls) == call and error:
-                    raise error
-                if len(calls) == call:
-                    signals[0].noted = True
-            return plain(operator, start, stop, *chosen)
-
-        return count
-
-    class Remembered(Interruptions):
-        def __init__(self):
-            super().__init__()
-            signals.append(self)
-
-    with monkeypatch.context() as patch:
-        patch.setattr("hnn_hpc.cli.interruption.Interruptions", Remembered)
-        patch.setattr(GradientOperator, "factors", counted(factors))
-        patch.setattr(GradientOperator, "residual", counted(GradientOperator.residual))
-        return main(["fit", "job.toml", "--quiet", *arguments])
-
-
 @pytest.mark.parametrize("threads", ["1", "3"])
 def test_an_interruption_at_any_moment_costs_no_finished_block(whole, monkeypatch, capsys, threads):
     monkeypatch.setenv("HNN_HPC_THREADS", threads)
@@ -214,78 +157,6 @@ def test_a_fit_with_a_first_fit_resumes_both(monkeypatch, capsys):
         np.testing.assert_array_equal(model.coefficients, expected.coefficients)
         Path("results/job/model.h5").unlink()
         Path("results/job/result.json").unlink()
-
-
-COMPONENTS = ["--set", 'features.supports=[["q1", "q2"], ["p1"], ["p2"]]']  # solved in the order p1, p2, (q1, q2)
-
-
-@pytest.mark.parametrize("threads", ["1", "3"])
-def test_a_fit_of_several_components_resumes_each(monkeypatch, capsys, threads):
-    monkeypatch.setenv("HNN_HPC_THREADS", threads)
-    assert main(["fit", "job.toml", "--quiet", "--output", "whole", "--json", *COMPONENTS]) == 0
-    expected, model = json.loads(capsys.readouterr().out), load_model("whole/model.h5")
-    saved_in = set()
-    for call in range(20, 6 * BLOCKS, BLOCKS - 11):  # each has a factorization and at least one pass for its residual
-        assert interrupted_at(monkeypatch, call, "--force", *COMPONENTS) == 75
-        assert "--resume goes on from there" in capsys.readouterr().err
-        saved_in |= {path.name.split(".")[0] for path in CHECKPOINT.iterdir()}
-        assert main(["fit", "job.toml", "--resume", "--force", "--json", "--quiet", *COMPONENTS]) == 0
-        result = json.loads(capsys.readouterr().out)
-        assert result["resumed"] and 0 < result["blocks_taken_over"] <= 3 * BLOCKS
-        check_is((model, expected), result)
-    assert saved_in == {f"component-{number}-khatri-rao-qr" for number in range(3)}
-
-
-def test_a_fit_whose_components_were_found_resumes_with_code_75_and_the_same_bits(monkeypatch, capsys):
-    found = [
-        "--set",
-        "features.supports=auto",
-        "--set",
-        "features.bandwidth=auto",
-        "--set",
-        "solver.name=auto",
-        "--set",
-        "features.count=150",
-    ]
-    assert main(["fit", "job.toml", "--quiet", "--output", "whole", "--json", *found]) == 0
-    expected = json.loads(capsys.readouterr().out)
-    assert sorted(expected["basis"]["supports"]) == [["p1"], ["p2"], ["q1", "q2"]]
-    assert interrupted_at(monkeypatch, 4 * BLOCKS + 20, *found) == 75
-    assert main(["fit", "job.toml", "--resume", "--json", "--quiet", *found]) == 0
-    result = json.loads(capsys.readouterr().out)
-    assert result["resumed"] and result["basis"]["supports"] == expected["basis"]["supports"]
-    check_is((load_model("whole/model.h5"), expected), result)
-
-
-@pytest.mark.parametrize("call", [20, 4 * BLOCKS + 20])  # in the first component, and in the last one
-def test_components_of_another_fit_are_refused_by_name_before_anything_is_solved(monkeypatch, capsys, call):
-    assert interrupted_at(monkeypatch, call, *COMPONENTS) == 75
-    before = sorted(CHECKPOINT.iterdir())
-    assert before and all(path.name.startswith("component-") for path in before)
-    capsys.readouterr()
-    monkeypatch.setattr("hnn_hpc.output_layer.solve", lambda *_, **__: pytest.fail("solved"))
-    for settings, words in [
-        (["features.count=41"], "belongs to another fit than this one: features 40 there and 41 here"),
-        (["features.count=3"], "features 40 there and 3 here"),
-        (["features.supports=dense", "features.count=41"], "features 40 there and 41 here"),
-        (["solver.name=tsqr"], "solver khatri-rao-qr there and tsqr here"),
-        (["features.supports=dense"], "hidden layer "),
-        (["features.bandwidth=1"], "hidden layer "),
-        (["data.seed=1"], "checksum of the samples "),
-    ]:
-        assert main(["fit", "job.toml", "--quiet", "--resume", *COMPONENTS, *(f"--set={setting}" for setting in settings)]) == 2
-        assert words in capsys.readouterr().err
-    assert sorted(CHECKPOINT.iterdir()) == before
-
-
-def test_the_checkpoint_of_one_dense_solve_is_none_of_components(monkeypatch, capsys):
-    assert interrupted_at(monkeypatch, 20) == 75
-    capsys.readouterr()
-    monkeypatch.setattr("hnn_hpc.output_layer.solve", lambda *_, **__: pytest.fail("solved"))
-    assert main(["fit", "job.toml", "--quiet", "--resume", *COMPONENTS]) == 2
-    assert "holds a solve that is none of this fit, khatri-rao-qr: " in capsys.readouterr().err
-    assert main(["fit", "job.toml", "--quiet", "--resume", *COMPONENTS, "--set=features.count=41"]) == 2
-    assert "features 40 there and 41 here" in capsys.readouterr().err
 
 
 def test_an_interruption_at_the_first_look_leaves_nothing(whole, monkeypatch, capsys):

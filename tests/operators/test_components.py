@@ -138,17 +138,21 @@ def rows_of_block(rows_of, coordinates, points):
 
 PLAIN_SUPPORTS = [["q1"], ["q2", "q3"], ["q3", "p1"], ["p2"]]  # p3 is touched by none
 DERIVED_SUPPORTS = [["q1", "q1-q2"], ["q2"], ["|q3 - q4|", "q3"], ["p2-p3"], ["p4"]]
-CASES = {
-    "plain": (plain_coordinates(6), PLAIN_SUPPORTS, {}),
-    "derived": (PAIRS, DERIVED_SUPPORTS, {"coordinates": PAIRS.as_dict()}),
+RING = [["q1", "q3"], ["p1", "q3"], ["p1", "q2"], ["q2", "p3"], ["p2", "p3"], ["p2", "q1"]]  # hangs together, and is sparse
+CASES = {  # coordinates, supports, how many components they make, options
+    "plain": (plain_coordinates(6), PLAIN_SUPPORTS, 3, {}),
+    "one sparse component": (plain_coordinates(6), RING, 1, {}),
+    "derived": (PAIRS, DERIVED_SUPPORTS, 4, {"coordinates": PAIRS.as_dict()}),
 }
 
 
 @pytest.fixture(params=CASES)
 def case(request, rng):
-    """Coordinates, a `HiddenLayer`, points, velocities, and options."""
-    coordinates, supports, options = CASES[request.param]
-    return coordinates, *sparse_problem(coordinates, supports, rng), options
+    """Coordinates, a `HiddenLayer` of some components, points, velocities, and options."""
+    coordinates, supports, components, options = CASES[request.param]
+    layer, *samples = sparse_problem(coordinates, supports, rng)
+    assert len(components_of(layer.weights, coordinates)) == components
+    return coordinates, layer, *samples, options
 
 
 @pytest.mark.parametrize("ridge", [0.0, 0.3])
@@ -160,8 +164,7 @@ def test_solving_by_components_is_solving_the_dense_matrix(case, ridge):
     norms, (rows, M) = np.linalg.norm(A, axis=0), A.shape
     penalty = ridge * np.diag(norms)
     w = np.linalg.lstsq(np.vstack([A, penalty]), np.concatenate([f, np.zeros(M)]), rcond=None)[0]
-    assert len(components_of(layer.weights, coordinates)) == (3 if coordinates.is_plain else 4) and solution.certified
-    assert np.linalg.cond(A / norms) < LARGEST_CONDITION
+    assert solution.certified and np.linalg.cond(A / norms) < LARGEST_CONDITION
     np.testing.assert_allclose(solution.coefficients * norms, w * norms, atol=TOLERANCE * np.linalg.norm(w * norms))
 
     r = f - A @ solution.coefficients
