@@ -9,6 +9,10 @@ class UserError(HnnError):
     """The input cannot be used: a file, a value, a name or a shape. The command line answers with exit code 2."""
 
 
+class OutputError(HnnError):
+    """What was computed cannot be written: the disk is full, the directory has gone. The command line answers with exit code 1."""
+
+
 class NotCertifiedError(HnnError):
     """The solve ended without a certified solution; exit code 3. The uncertified `solution` is attached for inspection."""
 

@@ -6,11 +6,13 @@ from hnn_hpc.errors import Interruption
 
 # The names of the arrays that a checkpoint holds besides nodes: what the nodes are of no use without; the triangles of the first few
 # coordinates; the triangle of most rows, and the numbers of the samples that it lacks behind it; that of all rows, where more is merged
-# after it; the triangle of [A | f]; w (M,) so far, and the rcond that it is for. And how far a solve is when it saves them: what was saved
-# in an earlier stage is of no use any more.
+# after it; the triangle of [A | f]; w (M,) so far, and the rcond that it is for. And how far a solve is when it saves them: each is made of
+# what was saved in earlier stages, which is then needed only where it is damaged.
 BESIDE_NODES, COORDINATES, MOST_ROWS, ROWS = "beside-nodes", "coordinates", "most-rows", "rows"
 TRIANGLE, COEFFICIENTS = "triangle", "coefficients"
 STAGES = {BESIDE_NODES: 0, COORDINATES: 1, MOST_ROWS: 1, ROWS: 2, TRIANGLE: 3, COEFFICIENTS: 3}
+ALL_BLOCKS = {MOST_ROWS, ROWS, TRIANGLE}  # the reduction of the tree is done where one of them is there
+GROWING = {COORDINATES, COEFFICIENTS}  # saved again as they come further; the others are what they are
 
 
 class NoCheckpoint:
@@ -51,7 +53,10 @@ class NoCheckpoint:
         raise KeyError(name)
 
     def save(self, name, array, count=0):
-        """Save an array under a name, in place of an older one and of all of earlier stages; one rank only. Never fails."""
+        """Save an array under a name, unless it is there and not GROWING; on one rank only, from any thread. Never fails.
+
+        What it was made of stays to fall back to: one of GROWING as it was saved before, and what was saved last of an earlier stage.
+        """
 
     def is_due(self):
         """Return whether it is time to save, which then it is not again for a while."""

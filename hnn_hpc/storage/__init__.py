@@ -26,7 +26,7 @@ that a file under its final name is whole.
 """
 
 from hnn_hpc.storage.atomic import check_writable, written_beside
-from hnn_hpc.storage.checkpoint import Checkpoint
+from hnn_hpc.storage.checkpoint import Checkpoint, saved_blocks
 from hnn_hpc.storage.info import describe
 from hnn_hpc.storage.model_file import load_model_file, save_model_file
 from hnn_hpc.storage.samples import SampleFile, SampleFileWriter
@@ -39,5 +39,6 @@ __all__ = [
     "describe",
     "load_model_file",
     "save_model_file",
+    "saved_blocks",
     "written_beside",
 ]

@@ -7,7 +7,7 @@ import shutil
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from hnn_hpc.errors import UserError
+from hnn_hpc.errors import OutputError, UserError
 
 DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
 
@@ -42,7 +42,7 @@ def written_beside(path, force=False, size=0):
     """Yield a temporary `Path` in the directory of `path`, not yet existing; on success the file written there takes the name `path`.
 
     On any failure the temporary file is removed and an older file of that name stays as it was. A symbolic link stays a link: the
-    file it points to is replaced. Parameters and errors are those of `check_writable`; a disk that fills up is a `UserError` too.
+    file it points to is replaced. Parameters and errors are those of `check_writable`; `OutputError` where the disk fills up meanwhile.
     """
     check_writable(path, force, size)
     target = _target(path)
@@ -57,7 +57,7 @@ def written_beside(path, force=False, size=0):
     except OSError as error:
         if error.errno not in DISK_ERRORS:
             raise
-        raise UserError(f"cannot write {path}: {error.strerror}; nothing was written") from error
+        raise OutputError(f"cannot write {path}: {error.strerror}; nothing was written") from error
     finally:
         temporary.unlink(missing_ok=True)
 

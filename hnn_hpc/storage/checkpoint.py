@@ -12,8 +12,8 @@ from contextlib import nullcontext, suppress
 from pathlib import Path
 from threading import Lock
 
-from hnn_hpc.errors import UserError
-from hnn_hpc.storage.checkpoint_file import check_checkpoint_file, write_checkpoint_file
+from hnn_hpc.errors import OutputError, UserError
+from hnn_hpc.storage.checkpoint_file import check_checkpoint_file, header_of_checkpoint_file, write_checkpoint_file
 from hnn_hpc.storage.solve_checkpoint import SolveCheckpoint, blocks_in, parse
 
 SECONDS = 300.0
@@ -45,10 +45,12 @@ class Checkpoint:
     def __init__(self, directory, seconds=SECONDS, resume=False, force=False, interruptions=None, say=None):
         self.directory, self.seconds, self.resume, self.force = Path(directory), seconds, resume, force
         self.interruptions = interruptions if interruptions and seconds else Uninterrupted
-        self._say = say or _nothing
+        self.say = say or _nothing
         self.solve, self.resumed, self.problem, self._solves, self._checked = None, False, None, [], {}
+        self._damaged = set()  # when they were looked at
         self._prepared, self._cleared, self._problem_told, self._interruption_seen = False, False, False, False
         self._lock, self._next = Lock(), time.monotonic() + seconds
+        self._place_was_there = None
 
     @property
     def files(self):
@@ -110,15 +112,17 @@ class Checkpoint:
         self._solves.append(self.solve)
         self.resumed = self.resumed or bool(parts)
         if parts:
-            self._say(f"the fit goes on from {self.directory}: {self.solve.blocks_taken_over} of {blocks} blocks are done")
+            self.say(f"the fit goes on from {self.directory}: {self.solve.blocks_taken_over} of {blocks} blocks are done")
         return self.solve
 
     def _begin(self, communicator):
         """Make room for the first solve, on the root, which alone speaks from now on."""
         if not communicator.is_root:
-            self._say = _nothing
+            self.say = _nothing
         elif not self._cleared:
             self._clear()
+        if self._place_was_there is None:
+            self._place_was_there = self.directory.parent.is_dir()
         self._cleared = True
 
     def _names_there(self):
@@ -139,7 +143,8 @@ class Checkpoint:
             if not damage:
                 parts.add(parse(file)[1])
             else:
-                self._say(f"{damage}; what it held is computed again")
+                self._damaged.add(file)
+                self.say(f"{damage}; what it held is computed again, as far as no other file holds it")
         return parts
 
     def remove(self):
@@ -156,7 +161,8 @@ class Checkpoint:
 
     def summary(self):
         """Return in words what is saved, as the directory tells."""
-        parts = {part for solve, part in map(parse, self.files) if self.solve and solve == self.solve.name}
+        files = [file for file in self.files if not (file in self._damaged and self._check(file, {}, None)[2])]
+        parts = {part for solve, part in map(parse, files) if self.solve and solve == self.solve.name}
         if parts:
             return f"{blocks_in(parts, self.solve.blocks)} of {self.solve.blocks} blocks are saved in {self.directory}"
         return f"what an earlier run saved is in {self.directory}" if self.files else "nothing is saved yet"
@@ -175,9 +181,12 @@ class Checkpoint:
     def write(self, file, *content):
         """Write one file; return whether that succeeded. Where it did not, the fit goes on all the same."""
         try:
-            self.directory.mkdir(parents=True, exist_ok=True)
+            self.directory.mkdir(parents=not self._place_was_there, exist_ok=True)
             write_checkpoint_file(self.directory / file, *content)
-        except (UserError, OSError) as error:
+        except FileNotFoundError:
+            self.tell(f"{self.directory.parent} has gone; make it again, or nothing can be written there")
+            return False
+        except (UserError, OutputError, OSError) as error:
             self.tell(str(error))
             return False
         return True
@@ -186,19 +195,21 @@ class Checkpoint:
         """Keep in mind that something could not be saved, and say so the first time."""
         self.problem = problem
         if not self._problem_told:
-            self._say(f"the fit goes on, but its checkpoint is not complete: {problem}")
+            self.say(f"the fit goes on, but its checkpoint is not complete: {problem}")
         self._problem_told = True
 
     def _look(self):
         if os.path.lexists(self.directory) and not self.directory.is_dir():
             raise UserError(f"{self.directory} is in the way of a checkpoint and is no directory; move it, or set checkpoint_seconds to 0")
+        if self.directory.is_dir() and not os.access(self.directory, os.R_OK | os.X_OK):
+            raise UserError(f"{self.directory}, which may hold a checkpoint, cannot be read; see to its permissions, or move it")
         if self.files and not (self.resume or self.force):
             raise UserError(
                 f"{self.directory} holds the checkpoint of a fit that was not finished; pass --resume to go on from it, or --force to "
                 "remove it and begin anew (resume=True or force=True in Python)"
             )
         if self.resume and not self.files:
-            self._say(f"there is no checkpoint in {self.directory}, so the fit begins at its beginning")
+            self.say(f"there is no checkpoint in {self.directory}, so the fit begins at its beginning")
 
     def _clear(self):
         """Remove what is of no use to this fit, once it is clear that there will be one."""
@@ -217,6 +228,29 @@ class Checkpoint:
         if found["part"] != parse(file)[1]:
             return file, "", f"{self.directory / file} holds another part, {found['part']}"
         return file, _difference(found["problem"], problem, entries), ""
+
+
+def saved_blocks(directory):
+    """Return how far the solves are whose checkpoint a directory (Path) holds, a list of dictionaries fit for JSON; empty without one.
+
+    Of each: solve, its name; blocks, how many of its tree are saved, and `of` how many; seconds_ago, since the newest file was. Files that
+    cannot be read, or that are gone meanwhile, are left out.
+    """
+    solves = {}
+    for file in Checkpoint(directory).files:
+        solve, part = parse(file)
+        with suppress(OSError, UserError):
+            of = header_of_checkpoint_file(directory / file)["problem"]["blocks"]
+            solves.setdefault(solve, []).append((part, of, (directory / file).stat().st_mtime))
+    return [
+        {
+            "solve": solve,
+            "blocks": blocks_in([part for part, _, _ in found], found[0][1]),
+            "of": found[0][1],
+            "seconds_ago": max(0.0, time.time() - max(written for _, _, written in found)),
+        }
+        for solve, found in sorted(solves.items())
+    ]
 
 
 def _nothing(text):

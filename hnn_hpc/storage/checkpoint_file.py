@@ -52,6 +52,8 @@ def check_checkpoint_file(path):
 
     Raises `UserError` where the file cannot be read, is damaged or incomplete, or is no part of a checkpoint.
     """
+    if not os.path.isfile(path):  # opening a pipe may wait for ever
+        raise UserError(f"{path} is no regular file, and no part of a checkpoint")
     try:
         size = os.path.getsize(path) - DIGEST_BYTES
         with open(path, "rb") as stream:
@@ -61,6 +63,11 @@ def check_checkpoint_file(path):
             raise UserError(f"{path} is truncated or damaged, or no part of a checkpoint: it does not end in a digest of the rest")
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from error
+    return header_of_checkpoint_file(path)
+
+
+def header_of_checkpoint_file(path):
+    """Return what `check_checkpoint_file` does, without a look at the array; `UserError` where it cannot be read."""
     with damage_reported(path), open_file(path, "checkpoint") as file:
         return {name: read_attribute(file, name) for name in ("part", "count", "problem")}
 

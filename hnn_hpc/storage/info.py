@@ -5,14 +5,14 @@ import os
 import h5py
 
 from hnn_hpc.errors import UserError
-from hnn_hpc.parallel.checkpoint import BESIDE_NODES
+from hnn_hpc.parallel.checkpoint import ALL_BLOCKS
 from hnn_hpc.parallel.layout import leaves_of
 from hnn_hpc.storage.attributes import read_attribute, read_attributes
 from hnn_hpc.storage.checkpoint_file import check_checkpoint_file
 from hnn_hpc.storage.model_file import load_model_file
 from hnn_hpc.storage.samples import SampleFile
 from hnn_hpc.storage.schema import HEADER, damage_reported, open_file, type_name
-from hnn_hpc.storage.solve_checkpoint import node_of
+from hnn_hpc.storage.solve_checkpoint import name_of, node_of
 
 
 def describe(path):
@@ -55,7 +55,7 @@ def _model(arrays, attributes):
 
 def _checkpoint(attributes):
     part, blocks = attributes["part"], attributes["problem"]["blocks"]
-    if part == BESIDE_NODES:
+    if not node_of(part) and name_of(part) not in ALL_BLOCKS:
         return {"part": part, "blocks": f"none of 0 to {blocks - 1}"}
     covered = leaves_of(node_of(part), blocks) if node_of(part) else range(blocks)
     return {"part": part, "blocks": f"{covered[0]} to {covered[-1]} of 0 to {blocks - 1}"}

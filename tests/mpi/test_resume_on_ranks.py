@@ -12,7 +12,7 @@ from hnn_hpc.errors import Interruption
 from hnn_hpc.operators import GradientOperator
 from hnn_hpc.parallel.communicator import SerialCommunicator
 from hnn_hpc.samples import ArraySamples, SystemSamples
-from hnn_hpc.solvers import khatri_rao_qr, row_triangle, sketched_lsqr
+from hnn_hpc.solvers import khatri_rao_qr, refinement, row_triangle, sketched_lsqr
 from hnn_hpc.storage import Checkpoint
 from hnn_hpc.systems import make_system
 from hnn_hpc.training import fit_source
@@ -21,6 +21,12 @@ SERIAL = SerialCommunicator()
 BLOCKS = 64
 WANTED = {"features": 30, "solver": "khatri-rao-qr", "bandwidth": 8.0, "supports": "dense", "block_bytes": 60_000}
 SOLVERS = ["khatri-rao-qr", "tsqr", "gram"]
+# Where a solve saves these when it is interrupted: while far rows are added, while coordinates merge, while the answer is checked.
+PLACES = {
+    "most-rows": (row_triangle, "_places_of"),
+    "rows": (khatri_rao_qr, "tree_reduce"),
+    "triangle": (refinement, "true_residual"),
+}
 
 
 def samples_with_outliers():
@@ -65,6 +71,21 @@ def interrupt(folder, communicator, monkeypatch, call, solver="khatri-rao-qr", r
     checkpoint.calls = calls
     with monkeypatch.context() as patch, pytest.raises(Interruption):
         patch.setattr(GradientOperator, work, count)
+        fit_source(SOURCE, options(solver), communicator, checkpoint=checkpoint)
+    return checkpoint
+
+
+def interrupt_while(name, folder, communicator, monkeypatch, solver="khatri-rao-qr", resume=False):
+    """Begin or go on with a fit whose last rank is told to end at one of PLACES; returns its checkpoint."""
+    signals, plain = Signals(), getattr(*PLACES[name])
+
+    def told(*arguments, **others):
+        signals.noted = communicator.rank == communicator.size - 1
+        return plain(*arguments, **others)
+
+    checkpoint = Checkpoint(folder / "checkpoint", interruptions=signals, resume=resume)
+    with monkeypatch.context() as patch, pytest.raises(Interruption):
+        patch.setattr(*PLACES[name], told)
         fit_source(SOURCE, options(solver), communicator, checkpoint=checkpoint)
     return checkpoint
 
@@ -138,16 +159,7 @@ def test_while_the_answer_is_checked_one_rank_is_told_and_the_triangle_is_kept(c
 
 @pytest.mark.parametrize("solver", ["khatri-rao-qr", "tsqr"])
 def test_while_far_rows_are_added_one_rank_is_told_and_most_rows_are_kept(communicator, shared_tmp_path, monkeypatch, solver):
-    signals, plain = Signals(), row_triangle._places_of
-
-    def told(*arguments):
-        signals.noted = communicator.rank == communicator.size - 1
-        return plain(*arguments)
-
-    checkpoint = Checkpoint(shared_tmp_path / "checkpoint", interruptions=signals)
-    with monkeypatch.context() as patch, pytest.raises(Interruption):
-        patch.setattr(row_triangle, "_places_of", told)
-        fit_source(SOURCE, options(solver), communicator, checkpoint=checkpoint)
+    checkpoint = interrupt_while("most-rows", shared_tmp_path, communicator, monkeypatch, solver)
     assert checkpoint.files == [f"{solver}.most-rows.h5"]
     with monkeypatch.context() as patch:
         patch.setattr(row_triangle._Reduction, "add_by_cholesky", lambda *_: pytest.fail("factored again"))
@@ -157,16 +169,7 @@ def test_while_far_rows_are_added_one_rank_is_told_and_most_rows_are_kept(commun
 
 
 def test_while_coordinates_merge_one_rank_is_told_and_the_triangle_of_the_rows_is_kept(communicator, shared_tmp_path, monkeypatch):
-    signals, plain = Signals(), khatri_rao_qr.tree_reduce
-
-    def told(*arguments, **others):
-        signals.noted = communicator.rank == communicator.size - 1
-        return plain(*arguments, **others)
-
-    checkpoint = Checkpoint(shared_tmp_path / "checkpoint", interruptions=signals)
-    with monkeypatch.context() as patch, pytest.raises(Interruption):
-        patch.setattr(khatri_rao_qr, "tree_reduce", told)
-        fit_source(SOURCE, options(), communicator, checkpoint=checkpoint)
+    checkpoint = interrupt_while("rows", shared_tmp_path, communicator, monkeypatch)
     assert checkpoint.files == ["khatri-rao-qr.rows.h5"]
     with monkeypatch.context() as patch:
         patch.setattr(GradientOperator, "factors", lambda *_: pytest.fail("factored again"))
@@ -175,10 +178,9 @@ def test_while_coordinates_merge_one_rank_is_told_and_the_triangle_of_the_rows_i
     check_same(found)
 
 
-@pytest.mark.parametrize("iteration", [1, 5])
-def test_lsqr_goes_on_from_its_triangle_and_its_answer_so_far(communicator, shared_tmp_path, monkeypatch, iteration):
-    wanted = options("lsqr", bandwidth=0.2)
-    whole, iterations, signals, plain = fit_source(SOURCE, wanted, communicator), [], Signals(), sketched_lsqr.lsqr_correction
+def interrupt_lsqr(folder, communicator, monkeypatch, iteration):
+    """Begin a fit by lsqr whose last rank is told to end in the given iteration; returns its checkpoint."""
+    iterations, signals, plain = [], Signals(), sketched_lsqr.lsqr_correction
 
     def lsqr_correction(*arguments, on_iteration, **others):
         def count(found):
@@ -188,11 +190,19 @@ def test_lsqr_goes_on_from_its_triangle_and_its_answer_so_far(communicator, shar
 
         return plain(*arguments, on_iteration=count, **others)
 
-    checkpoint = Checkpoint(shared_tmp_path / "checkpoint", interruptions=signals)
+    checkpoint = Checkpoint(folder / "checkpoint", interruptions=signals)
     with monkeypatch.context() as patch, pytest.raises(Interruption):
         patch.setattr(sketched_lsqr, "lsqr_correction", lsqr_correction)
-        fit_source(SOURCE, wanted, communicator, checkpoint=checkpoint)
+        fit_source(SOURCE, options("lsqr", bandwidth=0.2), communicator, checkpoint=checkpoint)
     assert len(iterations) == iteration and checkpoint.files == ["lsqr.coefficients.h5", "lsqr.triangle.h5"]
+    return checkpoint
+
+
+@pytest.mark.parametrize("iteration", [1, 5])
+def test_lsqr_goes_on_from_its_triangle_and_its_answer_so_far(communicator, shared_tmp_path, monkeypatch, iteration):
+    wanted = options("lsqr", bandwidth=0.2)
+    whole = fit_source(SOURCE, wanted, communicator)
+    interrupt_lsqr(shared_tmp_path, communicator, monkeypatch, iteration)
     monkeypatch.setattr(sketched_lsqr, "sketched", lambda *_, **__: pytest.fail("sketched again"))
     found, _ = resume(shared_tmp_path, communicator, "lsqr", bandwidth=0.2)
     assert found.solution.certified and found.record["blocks_taken_over"] == BLOCKS
@@ -206,6 +216,27 @@ def test_lsqr_goes_on_from_its_triangle_and_its_answer_so_far(communicator, shar
     np.testing.assert_allclose(other.model.coefficients, expected.model.coefficients, rtol=1e-9)
 
 
+@pytest.mark.parametrize("name", ["triangle", "coefficients"])
+def test_lsqr_goes_on_where_one_of_the_two_is_damaged(communicator, shared_tmp_path, monkeypatch, name):
+    whole = fit_source(SOURCE, options("lsqr", bandwidth=0.2), communicator)
+    interrupt_lsqr(shared_tmp_path, communicator, monkeypatch, 5)
+    communicator.barrier()
+    with communicator.together():
+        if communicator.is_root:
+            path = shared_tmp_path / f"checkpoint/lsqr.{name}.h5"
+            path.write_bytes(path.read_bytes()[:-1])
+    communicator.barrier()
+    said = []
+    found, _ = resume(shared_tmp_path, communicator, "lsqr", said, bandwidth=0.2)
+    assert found.solution.certified and found.record["blocks_taken_over"] == (BLOCKS if name == "coefficients" else 0)
+    np.testing.assert_allclose(found.model.coefficients, whole.model.coefficients, rtol=1e-9)
+    if name == "coefficients":
+        assert found.solution.iterations == whole.solution.iterations
+    else:
+        assert found.solution.iterations <= whole.solution.iterations - 5 + 2
+    assert ["truncated or damaged" in text for text in said] == ([True, False] if communicator.is_root else [])
+
+
 def test_a_damaged_file_is_told_by_the_root_and_left_out_on_all(communicator, shared_tmp_path, monkeypatch):
     checkpoint = interrupt(shared_tmp_path, communicator, monkeypatch, 7)
     communicator.barrier()
@@ -216,6 +247,34 @@ def test_a_damaged_file_is_told_by_the_root_and_left_out_on_all(communicator, sh
     said = []
     found, _ = resume(shared_tmp_path, communicator, said=said)
     check_same(found)
+    assert ["truncated or damaged" in text for text in said] == ([True, False] if communicator.is_root else [])
+
+
+@pytest.mark.parametrize(
+    "names", [["most-rows"], ["rows"], ["triangle"], ["most-rows", "rows"], ["rows", "triangle"], ["most-rows", "rows", "triangle"]]
+)
+def test_what_is_saved_after_the_nodes_may_be_damaged(communicator, shared_tmp_path, monkeypatch, names):
+    interrupt(shared_tmp_path, communicator, monkeypatch, 5)
+    for name in names:
+        communicator.barrier()
+        checkpoint = interrupt_while(name, shared_tmp_path, communicator, monkeypatch, resume=True)
+    communicator.barrier()
+    files = checkpoint.files
+    communicator.barrier()
+    with communicator.together():
+        if communicator.is_root:
+            path = shared_tmp_path / f"checkpoint/khatri-rao-qr.{names[-1]}.h5"
+            path.write_bytes(path.read_bytes()[:-1])
+    communicator.barrier()
+    said = []
+    with monkeypatch.context() as patch:
+        if len(names) > 1:  # then the one before is there, and nodes are not
+            assert files == sorted(f"khatri-rao-qr.{name}.h5" for name in names[-2:])
+            patch.setattr(row_triangle._Reduction, "add_by_cholesky", lambda *_: pytest.fail("factored again"))
+        found, _ = resume(shared_tmp_path, communicator, said=said)
+    check_same(found)
+    taken_over = found.record["blocks_taken_over"]
+    assert taken_over == BLOCKS if len(names) > 1 else 5 * communicator.size <= taken_over < BLOCKS
     assert ["truncated or damaged" in text for text in said] == ([True, False] if communicator.is_root else [])
 
 

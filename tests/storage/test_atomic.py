@@ -6,7 +6,7 @@ import stat
 
 import pytest
 
-from hnn_hpc.errors import UserError
+from hnn_hpc.errors import OutputError, UserError
 from hnn_hpc.storage import check_writable, written_beside
 from hnn_hpc.storage.atomic import DISK_ERRORS
 
@@ -69,7 +69,7 @@ def test_a_symbolic_link_stays_a_link(tmp_path):
 def test_a_full_disk(tmp_path, full_disk):
     path = tmp_path / "result.json"
     path.write_text("old")
-    error = pytest.raises(UserError, match=r"cannot write .*result\.json: File too large; nothing was written")
+    error = pytest.raises(OutputError, match=r"cannot write .*result\.json: File too large; nothing was written")
     with error, full_disk() as limit_to, written_beside(path, force=True) as temporary:
         limit_to(1000)
         temporary.write_text("x" * 1001)
@@ -79,7 +79,7 @@ def test_a_full_disk(tmp_path, full_disk):
 
 @pytest.mark.parametrize("number", sorted(DISK_ERRORS))
 def test_every_failure_of_the_disk_is_one_sentence(tmp_path, number):
-    with pytest.raises(UserError, match=os.strerror(number)), written_beside(tmp_path / "file"):
+    with pytest.raises(OutputError, match=os.strerror(number)), written_beside(tmp_path / "file"):
         raise OSError(number, os.strerror(number))
 
 

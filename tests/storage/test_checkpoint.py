@@ -7,52 +7,16 @@ import tracemalloc
 import h5py
 import numpy as np
 import pytest
+from checkpoints import BLOCKS, PROBLEM, SERIAL, files, node
 
-from hnn_hpc.errors import UserError
-from hnn_hpc.parallel.checkpoint import BESIDE_NODES
-from hnn_hpc.parallel.communicator import SerialCommunicator
+from hnn_hpc.errors import OutputError, UserError
 from hnn_hpc.storage import Checkpoint, describe
 from hnn_hpc.storage.checkpoint_file import check_checkpoint_file, load_checkpoint_file, write_checkpoint_file
-
-SERIAL = SerialCommunicator()
-PROBLEM = {"program": "1.0", "coordinates": 4, "features": 3, "blocks": 8, "hidden layer": "5f" * 32}
-BLOCKS = PROBLEM["blocks"]
 
 
 def write(path, array, part="node-0-3", problem=PROBLEM):
     write_checkpoint_file(path, part, array, 7, problem)
     return path
-
-
-@pytest.fixture
-def matrix(seed):
-    return np.random.default_rng(seed).standard_normal((5, 7))
-
-
-@pytest.fixture
-def said():
-    return []
-
-
-@pytest.fixture
-def checkpoint_of(tmp_path, said):
-    """Makes the checkpoint of one solve in tmp_path/checkpoint, as one run after the other would."""
-
-    def make(name="tsqr", problem=PROBLEM, **options):
-        checkpoint = Checkpoint(tmp_path / "checkpoint", say=said.append, **{"seconds": 1e-9, **options})
-        checkpoint.prepare()
-        return checkpoint.of_solve(name, problem, problem["blocks"], SERIAL)
-
-    return make
-
-
-def node(level, index):
-    """Some value of a node."""
-    return (level, index), np.full((2, 2), level + index / 10)
-
-
-def files(tmp_path):
-    return sorted(path.name for path in (tmp_path / "checkpoint").iterdir())
 
 
 # One file
@@ -115,106 +79,13 @@ def test_info_tells_what_a_file_holds(tmp_path, matrix):
 def test_a_full_disk_leaves_the_older_file_whole(tmp_path, full_disk, size):
     path = write(tmp_path / "a.h5", np.zeros((100, 100)))
     before = path.read_bytes()
-    with pytest.raises(UserError, match="File too large; nothing was written"), full_disk() as limit_to:
+    with pytest.raises(OutputError, match="File too large; nothing was written"), full_disk() as limit_to:
         limit_to(size)
         write(path, np.ones((100, 100)))
     assert path.read_bytes() == before and [path.name for path in tmp_path.iterdir()] == ["a.h5"]
 
 
 # The directory
-
-
-def test_a_run_goes_on_from_what_was_saved(tmp_path, checkpoint_of, said):
-    first = checkpoint_of()
-    first.save_nodes([node(1, 0), node(0, 4)])
-    assert files(tmp_path) == ["tsqr.node-0-4.h5", "tsqr.node-1-0.h5"]
-    then = checkpoint_of(resume=True)
-    assert then.nodes == ((1, 0), (0, 4)) and then.names == frozenset() and then.blocks_taken_over == 3
-    np.testing.assert_array_equal(then.load_node((1, 0)), node(1, 0)[1])
-    np.testing.assert_array_equal(then.load_node((0, 4)), node(0, 4)[1])
-    assert said == [f"the fit goes on from {tmp_path}/checkpoint: 3 of 8 blocks are done"]
-
-
-def test_nodes_that_are_covered_go_one_save_later(tmp_path, checkpoint_of):
-    checkpoint = checkpoint_of()
-    checkpoint.save_nodes([node(0, 0)])
-    checkpoint.save_nodes([node(1, 0)])
-    assert files(tmp_path) == ["tsqr.node-0-0.h5", "tsqr.node-1-0.h5"]
-    checkpoint.save_nodes([node(1, 0), node(0, 2)])
-    assert files(tmp_path) == ["tsqr.node-0-2.h5", "tsqr.node-1-0.h5"]
-    checkpoint.save_nodes([node(2, 0)])
-    checkpoint.save_nodes([node(3, 0)])
-    assert files(tmp_path) == ["tsqr.node-2-0.h5", "tsqr.node-3-0.h5"]
-    then = checkpoint_of(resume=True)
-    assert then.nodes == ((3, 0),)
-    then.save_nodes([])
-    assert files(tmp_path) == ["tsqr.node-3-0.h5"]
-
-
-def test_a_node_is_written_once(tmp_path, checkpoint_of):
-    checkpoint = checkpoint_of()
-    for _ in range(2):
-        checkpoint.save_nodes([node(0, 0)])
-        before = (tmp_path / "checkpoint/tsqr.node-0-0.h5").stat().st_mtime_ns
-    assert (tmp_path / "checkpoint/tsqr.node-0-0.h5").stat().st_mtime_ns == before
-    checkpoint_of(resume=True).save_nodes([node(0, 0)])
-    assert (tmp_path / "checkpoint/tsqr.node-0-0.h5").stat().st_mtime_ns == before
-
-
-def test_what_comes_after_the_reduction_takes_the_place_of_all_nodes(tmp_path, checkpoint_of, matrix):
-    checkpoint, other = checkpoint_of(), checkpoint_of("first-tsqr", resume=True)
-    checkpoint.save_nodes([node(1, 0), node(1, 1)])
-    other.save_nodes([node(0, 0)])
-    checkpoint.save("triangle", matrix, 40)
-    assert files(tmp_path) == ["first-tsqr.node-0-0.h5", "tsqr.triangle.h5"]
-    assert checkpoint.names == {"triangle"}
-    then = checkpoint_of(resume=True)
-    assert (then.nodes, then.names, then.blocks_taken_over) == ((), {"triangle"}, 8)
-    array, count = then.load("triangle")
-    np.testing.assert_array_equal(array, matrix)
-    assert count == 40
-
-
-def test_what_nodes_are_of_no_use_without_is_saved_before_them_and_goes_with_them(tmp_path, checkpoint_of, matrix):
-    first = checkpoint_of()
-    first.begin_nodes(matrix)
-    assert not (tmp_path / "checkpoint").exists()
-    first.save_nodes([node(0, 0)])
-    assert files(tmp_path) == ["tsqr.beside-nodes.h5", "tsqr.node-0-0.h5"]
-    then = checkpoint_of(resume=True)
-    assert then.nodes == ((0, 0),) and then.names == {BESIDE_NODES} and then.blocks_taken_over == 1
-    np.testing.assert_array_equal(then.load(BESIDE_NODES)[0], matrix)
-    then.save_nodes([node(0, 1)])
-    assert files(tmp_path) == ["tsqr.beside-nodes.h5", "tsqr.node-0-0.h5", "tsqr.node-0-1.h5"]
-    then.save("triangle", matrix)
-    assert files(tmp_path) == ["tsqr.triangle.h5"]
-
-
-def test_nodes_without_it_are_forgotten(tmp_path, checkpoint_of, matrix):
-    first = checkpoint_of()
-    first.begin_nodes(matrix)
-    first.save_nodes([node(0, 0), node(1, 1)])
-    path = tmp_path / "checkpoint/tsqr.beside-nodes.h5"
-    path.write_bytes(path.read_bytes()[:-1])
-    then = checkpoint_of(resume=True)
-    assert then.names == set() and then.nodes == ((0, 0), (1, 1))
-    then.begin_nodes(2 * matrix)
-    assert then.nodes == () and files(tmp_path) == []
-    then.save_nodes([node(0, 0)])
-    assert files(tmp_path) == ["tsqr.beside-nodes.h5", "tsqr.node-0-0.h5"]
-
-
-def test_a_damaged_file_is_left_out_with_its_reason_and_its_branch_is_there_still(tmp_path, checkpoint_of, said):
-    checkpoint = checkpoint_of()
-    checkpoint.save_nodes([node(1, 0), node(0, 2)])
-    checkpoint.save_nodes([node(2, 0)])
-    path = tmp_path / "checkpoint/tsqr.node-2-0.h5"
-    path.write_bytes(path.read_bytes()[:-1])
-    then = checkpoint_of(resume=True)
-    assert then.nodes == ((1, 0), (0, 2))
-    assert said[0].startswith(f"{path} is truncated or damaged") and said[0].endswith("what it held is computed again")
-    then.save_nodes([node(2, 0)])
-    assert checkpoint_of(resume=True).nodes == ((2, 0),)
 
 
 def test_a_file_under_another_name_is_left_out(tmp_path, checkpoint_of, said):

@@ -4,7 +4,7 @@ import h5py
 import numpy as np
 import pytest
 
-from hnn_hpc.errors import UserError
+from hnn_hpc.errors import OutputError, UserError
 from hnn_hpc.storage import describe, load_model_file, save_model_file
 
 PROVENANCE = {"job": {"features": {"count": 7}}, "seed": 2**100, "certificate": {"relative_residual": 1e-12, "stop_reason": "converged"}}
@@ -68,7 +68,7 @@ def test_a_failure_leaves_the_old_file(tmp_path, arrays):
 
 
 def test_a_full_disk(tmp_path, arrays, full_disk):
-    error = pytest.raises(UserError, match=r"model\.h5: File too large; nothing was written")
+    error = pytest.raises(OutputError, match=r"model\.h5: File too large; nothing was written")
     with error, full_disk() as limit_to:
         limit_to(1000)
         save_model_file(tmp_path / "model.h5", arrays, ATTRIBUTES)

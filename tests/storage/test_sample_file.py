@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 import pytest
 
-from hnn_hpc.errors import UserError
+from hnn_hpc.errors import OutputError, UserError
 from hnn_hpc.samples import Samples
 from hnn_hpc.storage import SampleFile, SampleFileWriter
 from hnn_hpc.storage.schema import ORDERING
@@ -129,7 +129,7 @@ def test_a_failure_half_way_leaves_the_old_file(tmp_path, samples):
 
 
 def test_a_full_disk_half_way(tmp_path, samples, full_disk):
-    error = pytest.raises(UserError, match=r"samples\.h5: File too large; nothing was written")
+    error = pytest.raises(OutputError, match=r"samples\.h5: File too large; nothing was written")
     with error, full_disk() as limit_to, SampleFileWriter(tmp_path / "samples.h5", (60, 4)) as file:
         limit_to(4000)  # of the 4320 bytes of the rows alone
         file.write(0, samples)
