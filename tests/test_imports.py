@@ -11,7 +11,7 @@ PACKAGE = Path(hnn_hpc.__file__).parent
 
 # A module imports from lines above its own only; those on one line do not import one another. `hnn_hpc` is the package's __init__.
 LAYERS = """
-    errors | connected | symplectic | random_streams | json_text | peak_memory | progress | version
+    errors | connected | symplectic | random_streams | json_text | peak_memory | progress | quantities | version
     values
     systems | features | parallel
     samples | integrators | provenance
@@ -20,11 +20,13 @@ LAYERS = """
     basis
     models | options
     output_layer
-    training | evaluation
+    training | evaluation | forecast
     hnn_hpc
-    report | job | generation | benchmark | baselines
+    report | job | generation | benchmark | baselines | run_files
+    run_status
+    run_state
     run
-    reproduction
+    reproduction | submission
     cli
     __main__
 """

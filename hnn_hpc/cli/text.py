@@ -1,5 +1,9 @@
 """Plain tables of names and values, for people."""
 
+from hnn_hpc.quantities import byte_size, count, duration
+
+__all__ = ["byte_size", "columns", "count", "duration", "scientific", "table"]
+
 
 def table(rows):
     """Return lines "name   value" for the pairs in `rows`; a pair whose value is None is left out."""
@@ -16,16 +20,6 @@ def columns(rows):
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in zip(*cells, strict=True))
 
 
-def count(number, noun):
-    """Return "1 rank", "2 ranks", "20 000 samples"."""
-    return f"{number:,}".replace(",", " ") + f" {noun}{'' if number == 1 else 's'}"
-
-
 def scientific(number):
     """Return a number in three digits, or a dash where there is none."""
     return "-" if number is None else f"{number:.2e}"
-
-
-def byte_size(size):
-    """Return "51 kB", "431 MB" or "1.7 GB"."""
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB" if size >= 1e7 else f"{size / 1e3:.0f} kB"
