@@ -12,7 +12,7 @@ from hnn_hpc.operators import components_of, gradient_operator, keep_derivatives
 from hnn_hpc.options import FitOptions
 from hnn_hpc.parallel.petsc import start_petsc
 from hnn_hpc.peak_memory import available_memory_bytes, peak_memory_bytes, resident_memory_bytes
-from hnn_hpc.progress import stage
+from hnn_hpc.progress import expect, stage
 from hnn_hpc.samples import ArraySamples, SampleSource, loaded
 from hnn_hpc.solvers import NOMINAL, Plan, calibrate, elimination_order, joined, plan, probe_samples, settled, solve
 from hnn_hpc.version import __version__
@@ -96,14 +96,13 @@ class OutputLayerSolver:
         self.communicator.agree("the least-squares problems of the fit", told)
         self._check_checkpoint(subproblems, prefix)
         chosen = [self._settled(subproblem) for subproblem in subproblems]
-        predictions = [self._predicted(plan, feature_map.activation) for plan in chosen]
-        seconds, memory = (some(p[name] for p in predictions) for some, name in ((sum, "seconds"), (max, "memory_bytes")))
-        predicted = {"seconds": seconds, "memory_bytes": memory}
+        order = sorted(range(len(subproblems)), key=lambda number: subproblems[number].plan.flops)
+        predicted = self._predicted([chosen[number] for number in order], feature_map.activation)
         if subproblems[0].features is None:
             return feature_map, self._solve_subproblem(subproblems[0], chosen[0], self.source), predicted
         source = loaded(self.source, self.the_plan.layout, self.communicator, self._room_for_samples(chosen))
         solved = {}
-        for number in sorted(range(len(subproblems)), key=lambda number: subproblems[number].plan.flops):
+        for number in order:
             solved[number] = self._solve_subproblem(subproblems[number], chosen[number], source)
         parts = [(subproblems[number].features, solved[number]) for number in sorted(solved)]
         return feature_map, joined(parts, len(layer.weights), self.source.count * self.source.dimension), predicted
@@ -241,14 +240,18 @@ class OutputLayerSolver:
             return max(0, int(room - plan.memory(plan.threads, self.communicator.size)))
         return int(SHARE_OF_MEMORY * self._memory())
 
-    def _predicted(self, plan, activation):
-        """Return the prediction of `solve`. Collective."""
-        budget = self._budget(plan) if plan.keepable_bytes else 0
-        seconds = None
+    def _predicted(self, plans, activation):
+        """Return the prediction of `solve` for plans that are carried out one after the other, and tell the progress object. Collective."""
+        seconds, memory = None, 0
         with self.communicator.together():
             if self.communicator.is_root:
-                rates = calibrate(activation.derivative) if plan.seconds() > SHORTEST_CALIBRATED else NOMINAL
-                seconds = plan.seconds(self.communicator.size, rates)
-            needed = plan.memory(plan.threads, self.communicator.size) + min(budget, plan.keepable_bytes // self.communicator.size)
-            memory = max(peak_memory_bytes(), resident_memory_bytes() + needed)
+                rates = calibrate(activation.derivative) if sum(plan.seconds() for plan in plans) > SHORTEST_CALIBRATED else NOMINAL
+                stages = [stage for plan in plans for stage in plan.expected(self.communicator.size, rates)]
+                seconds = sum(of_stage for _, of_stage in stages)
+                expect(self.progress, stages)
+            for plan in plans:
+                needed = plan.memory(plan.threads, self.communicator.size)
+                if plan.keepable_bytes:
+                    needed += min(self._budget(plan), plan.keepable_bytes // self.communicator.size)
+                memory = max(memory, peak_memory_bytes(), resident_memory_bytes() + needed)
         return {"seconds": self.communicator.broadcast(seconds), "memory_bytes": max(self.communicator.all_gather(memory))}

@@ -1,6 +1,7 @@
 """How far a computation is, told to whoever waits.
 
-A progress object has `start(stage, total)`, `advance(n=1)`, which any thread may call, and `finish()`; None stands for nobody.
+A progress object has `start(stage, total)`, `advance(n=1)`, which any thread may call, and `finish()`; None stands for nobody. One that
+also has `expect(stages)` is told which stages are to come.
 """
 
 from contextlib import contextmanager
@@ -24,6 +25,12 @@ class Watched:
     def finish(self):
         if self._progress:
             self._progress.finish()
+
+
+def expect(progress, stages):
+    """Tell a progress object, if it wants to know, the stages to come: a list of (name, seconds that it is predicted to take)."""
+    if hasattr(progress, "expect"):
+        progress.expect(stages)
 
 
 @contextmanager

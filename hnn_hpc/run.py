@@ -6,15 +6,15 @@ import time
 from hnn_hpc.errors import Interruption, NotCertifiedError, UserError
 from hnn_hpc.evaluation import check_finite, evaluate
 from hnn_hpc.job import FileData
-from hnn_hpc.json_text import json_text
 from hnn_hpc.parallel.checkpoint import TRIANGLE
 from hnn_hpc.parallel.petsc import options_in_petsc
 from hnn_hpc.peak_memory import peak_memory_bytes
+from hnn_hpc.run_files import CHECKPOINT, MODEL_FILE, check_directory, finished_result, write_results
+from hnn_hpc.run_status import RunStatus, check_free
 from hnn_hpc.samples import RowRange, SystemSamples
-from hnn_hpc.storage import Checkpoint, SampleFile, check_writable, written_beside
+from hnn_hpc.storage import Checkpoint, SampleFile
 from hnn_hpc.training import fit_source, plan_for
 
-MODEL_FILE, RESULT_FILE, CHECKPOINT = "model.h5", "result.json", "checkpoint"
 STAGES = ("data", "sampling", "solve")
 CERTIFICATE = ("stop_reason", "certified", "relative_residual", "normal_residual", "backward_error", "condition_estimate", "rank")
 SOLVE = ("iterations", "ridge", "effective_dof", "noise_level", "householder_rows", "flops")
@@ -24,15 +24,16 @@ def run_job(job, communicator, force=False, progress=None, resume=False, interru
     """Fit, evaluate and write what a job says; return the result that result.json holds, on every rank. Collective.
 
     Parameters: job (Job); force (bool): replace the files of an earlier run, and remove its checkpoint; progress: see
-    `training.fit_source`; resume (bool): go on from the checkpoint of an earlier run, if there is one; interruptions, say: see
-    `storage.Checkpoint`; petsc_options: words such as ("-ksp_max_it", "30"), for the solver lsqr (see `parallel.petsc`).
-    Errors, on all ranks: `UserError`, `NotCertifiedError` and `Interruption`; then no results are written, earlier ones stay as they were,
-    and of the last two a checkpoint remains in the directory.
+    `training.fit_source`; resume (bool): go on from the checkpoint of an earlier run, if there is one, and take over its result where
+    it has finished; interruptions, say: see `storage.Checkpoint`; petsc_options: words such as ("-ksp_max_it", "30"), for the solver lsqr
+    (see `parallel.petsc`).
+    Errors, on all ranks: `UserError`, `NotCertifiedError`, `OutputError` and `Interruption`; then no results are written, earlier ones
+    stay as they were, and a checkpoint, where there is one, remains in the directory.
     """
     checkpoint = Checkpoint(job.directory / CHECKPOINT, job.checkpoint_seconds, resume, force, interruptions, say)
     try:
         with options_in_petsc(petsc_options, communicator):
-            return _run(job, communicator, force, progress, checkpoint, petsc_options)
+            return _finished(job, communicator, checkpoint, petsc_options) or _run(job, communicator, progress, checkpoint, petsc_options)
     except Interruption as error:
         raise _with_way_on(error, checkpoint) from None
     except NotCertifiedError as error:
@@ -40,6 +41,19 @@ def run_job(job, communicator, force=False, progress=None, resume=False, interru
             raise
         way_on = f"its factorization is kept in {checkpoint.directory}, and --resume goes on from that with another solver.rcond or ridge"
         raise NotCertifiedError(f"{error}; {way_on}", error.solution) from None
+
+
+def _finished(job, communicator, checkpoint, petsc_options):
+    """Return the result of this very job where it is to be resumed and has finished, else None. Collective."""
+    result = None
+    with communicator.together():
+        if communicator.is_root and checkpoint.resume and not checkpoint.force and os.path.lexists(job.directory / MODEL_FILE):
+            check_free(job.directory)
+            result = finished_result(job, petsc_options)
+            if result:
+                checkpoint.remove()  # of a run that was killed after its last step but one
+                checkpoint.say(f"this job is done already: its results are in {job.directory}, and --force computes them anew")
+    return communicator.broadcast(result)
 
 
 def _with_way_on(error, checkpoint):
@@ -52,15 +66,29 @@ def _with_way_on(error, checkpoint):
     return Interruption(f"interrupted; {checkpoint.summary()}; the same command with --resume {begins}", resumable=True)
 
 
-def _run(job, communicator, force, progress, checkpoint, petsc_options):
+def _run(job, communicator, progress, checkpoint, petsc_options):
     start = time.perf_counter()
     with communicator.together():
         if communicator.is_root:
-            _check_directory(job.directory, force)
+            check_directory(job.directory, checkpoint.force)
             checkpoint.prepare()
         train, test, reference = open_sources(job.data)
         if petsc_options:
             _check_lsqr(train, job.options)
+    about = {"ranks": communicator.size, "samples": train.count, "dof": train.dimension // 2, "features": job.options.features}
+    status = RunStatus(job.directory, about, progress) if communicator.is_root else None
+    with communicator.together():
+        if status:
+            status.begin()
+    try:
+        return _compute(job, communicator, status or progress, checkpoint, petsc_options, (train, test, reference), start)
+    finally:
+        if status:
+            status.end()
+
+
+def _compute(job, communicator, progress, checkpoint, petsc_options, sources, start):
+    train, test, reference = sources
     if test:  # before the hours of the fit, not after them
         check_finite(test, communicator, progress)
     fit = fit_source(train, job.options, communicator, progress, reference=reference, checkpoint=checkpoint)
@@ -91,7 +119,7 @@ def _run(job, communicator, force, progress, checkpoint, petsc_options):
     fit.model.provenance = fit.model.provenance | {name: result[name] for name in ("job", "petsc_options")}
     with communicator.together():
         if communicator.is_root:
-            _write(job.directory, fit.model, result, force)
+            write_results(job.directory, fit.model, result, checkpoint.force)
             checkpoint.remove()
     return result
 
@@ -132,26 +160,3 @@ def _check_lsqr(source, options):
     else:
         instead = f"solver.name is {options.solver}"
     raise UserError(f"options of PETSc are for the solver lsqr, but {instead}; leave them out, or set solver.name=lsqr")
-
-
-def _check_directory(directory, force):
-    """Raise UserError unless both files can be written to the directory, or it can be made."""
-    if os.path.lexists(directory):
-        for name in (MODEL_FILE, RESULT_FILE):
-            check_writable(directory / name, force)
-        return
-    missing = directory
-    while not os.path.lexists(missing.parent):
-        missing = missing.parent
-    try:
-        check_writable(missing)
-    except UserError as error:
-        raise UserError(f"the output directory {directory} cannot be made: {error}") from None
-
-
-def _write(directory, model, result, force):
-    """Write both files; where the disk fills up, neither is there or both are the earlier ones."""
-    directory.mkdir(parents=True, exist_ok=True)
-    with written_beside(directory / RESULT_FILE, force) as path:
-        path.write_text(json_text(result, indent=2) + "\n", encoding="utf-8")
-        model.save(directory / MODEL_FILE, force)

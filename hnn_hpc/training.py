@@ -15,6 +15,7 @@ from hnn_hpc.parallel.communicator import as_communicator
 from hnn_hpc.parallel.petsc import start_petsc
 from hnn_hpc.parallel.threads import available_threads, single_threaded_blas
 from hnn_hpc.peak_memory import peak_memory_bytes
+from hnn_hpc.progress import stage
 from hnn_hpc.provenance import versions
 from hnn_hpc.random_streams import random_stream
 from hnn_hpc.samples import check_arrays, spread_rows, survey_samples, total_rows
@@ -118,12 +119,18 @@ def fit_source(source, options, communicator, progress=None, require_certified=T
             checkpoint.prepare([prefix + solver for solver in solvers for prefix in ("", FIRST_FIT)])
 
     with single_threaded_blas():
-        pool = survey_samples(source, the_plan.layout, communicator, options.features, options.seed)
+        with stage(progress, "survey", 1) as done:
+            pool = survey_samples(source, the_plan.layout, communicator, options.features, options.seed)
+            done()
         surveyed = time.perf_counter()
         solver = OutputLayerSolver(
             source, pool, options, the_plan, threads, communicator, covariance, require_certified, progress, checkpoint
         )
-        basis = choose_basis(pool, options, communicator, threads) if options.sampler == "anchored" else None
+        basis = None
+        if options.sampler == "anchored":
+            with stage(progress, "search", 1) as done:
+                basis = choose_basis(pool, options, communicator, threads)
+                done()
         layer = _sampled_layer(pool, options, communicator, solver, basis)
         sampled = time.perf_counter()
         feature_map, solution, predicted = solver.solve(layer)

@@ -2,11 +2,28 @@
 
 import os
 import resource
+import subprocess
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+SLOW_FIT = Path(__file__).with_name("slow_fit.py")
+SLOW_JOB = """
+[data]
+system = "henon-heiles"
+samples = 20_000
+test_samples = 500
+[features]
+count = 40
+bandwidth = 0.5
+supports = "dense"
+[solver]
+name = "khatri-rao-qr"
+[output]
+directory = "results/slow"
+"""
 TESTS_ON_RANKS = Path(__file__).parent / "mpi"
 COUNTS_FILE = os.environ.pop("HNN_HPC_TEST_COUNTS", None)  # taken out: it is not meant for a pytest that a test starts
 
@@ -44,6 +61,30 @@ def full_disk():
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
     return limited
+
+
+@pytest.fixture
+def slow_fit(tmp_path, monkeypatch):
+    """A function that starts a fit of some 7 seconds of a core, 64 blocks, into results/slow of the temporary directory, the current one
+    from now on, and returns its process, at work in the factorization: slow_fit(*arguments of `hnn-hpc fit`, ranks=1, **environment)."""
+    monkeypatch.chdir(tmp_path)
+    Path("slow.toml").write_text(SLOW_JOB)
+    started = []
+
+    def start(*arguments, ranks=1, **environment):
+        launcher = ["mpirun", "-n", str(ranks)] if ranks > 1 else []
+        environment = {**os.environ, "PYTHONPATH": str(SLOW_FIT.parents[1]), "HNN_HPC_THREADS": "1", **environment}
+        command = [*launcher, sys.executable, SLOW_FIT, "fit", "slow.toml", "--log", *arguments]
+        process = subprocess.Popen(command, stdout=-1, stderr=-1, text=True, env=environment)
+        started.append(process)
+        while "factor starts" not in process.stderr.readline():
+            assert process.poll() is None
+        return process
+
+    yield start
+    for process in started:
+        with process:
+            process.kill()
 
 
 def pytest_configure(config):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hnn_hpc.progress import Watched, stage
+from hnn_hpc.progress import Watched, expect, stage
 
 
 class Recorder:
@@ -34,6 +34,19 @@ def test_who_watches_is_told_after_each_step_whether_or_not_anybody_else_is():
             on_step()
             on_step(2)
         assert steps == [1, 1] and (recorder is None or recorder.calls == [("certify", 3), 1, 2, "finish"])
+
+
+def test_what_is_to_come_is_told_to_those_who_want_to_know():
+    class Curious(Recorder):
+        def expect(self, stages):
+            self.calls.append(stages)
+
+    curious = Curious()
+    expect(curious, [("factor", 2.0)])
+    assert curious.calls == [[("factor", 2.0)]]
+    for other in (None, Recorder()):
+        expect(other, [("factor", 2.0)])
+    assert other.calls == []
 
 
 def test_nobody_is_told_nothing():

@@ -181,7 +181,7 @@ def test_progress_is_told_every_stage():
             stages[-1].append("finished")
 
     fit(*TRAINING[:2], features=50, progress=Recorder(), **DENSE)
-    assert [stage for stage, *_ in stages][:3] == ["factor", "solve", "certify"]
+    assert [stage for stage, *_ in stages][:5] == ["survey", "search", "factor", "solve", "certify"]
     assert all(total == done and end == "finished" for _, total, done, end in stages)
 
 

@@ -1,12 +1,14 @@
 """`hnn-hpc fit JOB.toml`: learn a Hamiltonian as a job file says, and write the model and the result."""
 
+import os
 import sys
 from pathlib import Path
 
 from hnn_hpc.cli.progress import WIPE
 from hnn_hpc.cli.text import byte_size, count, scientific, table
 from hnn_hpc.job import load_job
-from hnn_hpc.run import MODEL_FILE, RESULT_FILE, run_job
+from hnn_hpc.run import run_job
+from hnn_hpc.run_files import MODEL_FILE, RESULT_FILE
 
 MOST_NAMES = 8  # of coordinates in a row of the table
 HELP = "learn a Hamiltonian as a job file says"
@@ -19,14 +21,21 @@ def add_arguments(parser):
     parser.add_argument("--output", metavar="DIR", help=f"directory for {MODEL_FILE} and {RESULT_FILE}, in place of output.directory")
     parser.add_argument("--set", action="append", default=[], dest="overrides", metavar="TABLE.KEY=VALUE", help="replace a key of the job")
     parser.add_argument("--force", action="store_true", help="replace the results of an earlier run, and remove its checkpoint")
-    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint of an interrupted run, if there is one")
+    resume = "go on from the checkpoint of an interrupted run, if there is one; a job that SLURM starts again does so by itself"
+    parser.add_argument("--resume", action="store_true", help=resume)
 
 
 def run(arguments, communicator, progress):
     with communicator.together():
         job = load_job(arguments.job, arguments.overrides, arguments.output)
-    how = arguments.force, progress, arguments.resume, arguments.interruptions, _say, arguments.petsc_options
+    resume = arguments.resume or is_started_again(os.environ)
+    how = arguments.force, progress, resume, arguments.interruptions, _say, arguments.petsc_options
     return run_job(job, communicator, *how)
+
+
+def is_started_again(environment):
+    """Return whether SLURM has started this job before, as the environment (a mapping) tells: it then goes on where it was."""
+    return environment.get("SLURM_RESTART_COUNT", "0") != "0"
 
 
 def _say(text):

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from hnn_hpc.errors import Interruption
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)  # the last is what SLURM sends ahead of a time limit (--signal)
 
 
 class Interruptions:
@@ -35,8 +35,8 @@ class Interruptions:
 
 @contextmanager
 def interruptions_raised():
-    """Let the first of SIGNALS arrive at the `Interruptions` that the block gets; mpirun and timeout send more, which must not stop the
-    clean-up.
+    """Let the first of SIGNALS arrive at the `Interruptions` that the block gets; SLURM, mpirun and timeout send more, which must not
+    stop the clean-up.
 
     Handlers belong to the main thread: in another one nothing changes. A signal that is ignored, as under nohup, stays ignored.
     """
@@ -44,11 +44,12 @@ def interruptions_raised():
     in_main_thread = threading.current_thread() is threading.main_thread()
     before = {number: signal.getsignal(number) for number in SIGNALS if in_main_thread}
     before = {number: handler for number, handler in before.items() if handler not in (signal.SIG_IGN, None)}
+    arrived = []
 
-    def interrupt(*_):
-        for number in before:
-            signal.signal(number, signal.SIG_IGN)
-        interruptions.arrive()
+    def interrupt(number, _):
+        arrived.append(number)  # rather than SIG_IGN from now on, of which Python complains where two signals arrive at once
+        if len(arrived) == 1:
+            interruptions.arrive()
 
     try:
         for number in before:

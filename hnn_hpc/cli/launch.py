@@ -4,7 +4,11 @@ MPI is started only when a launcher says that it started several processes. So a
 were meant to be ranks but cannot reach each other are told apart from a serial run, instead of doing and writing everything N times.
 """
 
+import os
+import signal
+import threading
 import time
+from contextlib import contextmanager
 
 from hnn_hpc.errors import UserError
 from hnn_hpc.parallel.communicator import SerialCommunicator, world_communicator
@@ -16,7 +20,8 @@ LAUNCHER_VARIABLES = (
     ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),  # srun, with any --mpi
 )
 
-PATIENCE = 10.0  # seconds; ranks that fail alike come out of the same collective, so they are hardly apart
+PATIENCE = 5.0  # seconds; ranks that fail alike come out of the same collective, so they are hardly apart
+GLANCE = 1.0  # seconds between two looks at whether the launcher is still there
 
 
 def launched_rank_and_size(environment):
@@ -25,6 +30,28 @@ def launched_rank_and_size(environment):
         if environment.get(size, "").isdecimal() and environment.get(rank, "").isdecimal():
             return int(environment[rank]), int(environment[size])
     return 0, 1
+
+
+@contextmanager
+def dying_with_launcher(size):
+    """End this process, one of `size` ranks, soon after what started it is gone within the block: at once, as if its node had failed.
+
+    A rank that outlives the process of srun or mpirun on its node has lost the other ranks too, and would be in the way of the run that
+    takes its place.
+    """
+    parent, left = os.getppid(), threading.Event()
+
+    def watch():
+        while not left.wait(GLANCE):
+            if os.getppid() != parent:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    if size > 1:
+        threading.Thread(target=watch, name="watch of the launcher", daemon=True).start()
+    try:
+        yield
+    finally:
+        left.set()
 
 
 def launched_communicator(size):

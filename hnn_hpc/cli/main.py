@@ -15,10 +15,10 @@ import time
 import traceback
 
 from hnn_hpc import __version__
-from hnn_hpc.cli import bench, compare, evaluate, figure, fit, generate, info, plan, reproduce, simulate
+from hnn_hpc.cli import bench, compare, evaluate, figure, fit, generate, info, plan, reproduce, simulate, status
 from hnn_hpc.cli.exit_codes import DONE, EXIT_CODES, exit_code_of
 from hnn_hpc.cli.interruption import interruptions_raised
-from hnn_hpc.cli.launch import Rendezvous, launched_communicator, launched_rank_and_size
+from hnn_hpc.cli.launch import Rendezvous, dying_with_launcher, launched_communicator, launched_rank_and_size
 from hnn_hpc.cli.progress import ProgressBar, ProgressLog
 from hnn_hpc.errors import HnnError, UserError
 from hnn_hpc.json_text import json_text
@@ -27,6 +27,7 @@ COMMANDS = {
     "generate": generate,
     "plan": plan,
     "fit": fit,
+    "status": status,
     "evaluate": evaluate,
     "simulate": simulate,
     "info": info,
@@ -48,13 +49,13 @@ class Parser(argparse.ArgumentParser):
 
 def main(argv=None):
     """Run one command and return its exit code. `argv`: the arguments after the program's name; default: the process's own."""
-    with interruptions_raised() as interruptions:
-        return _run(argv, interruptions)
-
-
-def _run(argv, interruptions):
-    argv, petsc_options = _split(sys.argv[1:] if argv is None else list(argv))
     rank, size = launched_rank_and_size(os.environ)
+    with interruptions_raised() as interruptions, dying_with_launcher(size):
+        return _run(argv, interruptions, rank, size)
+
+
+def _run(argv, interruptions, rank, size):
+    argv, petsc_options = _split(sys.argv[1:] if argv is None else list(argv))
     communicator = rendezvous = progress = None
     try:
         with interruptions.deferred():  # until the ranks can tell each other

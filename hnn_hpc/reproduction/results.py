@@ -1,17 +1,14 @@
 """What lies in a member's folder: its figures where they are whole, or else why there are none."""
 
-import json
 import math
 from contextlib import suppress
 from numbers import Real
 
 from hnn_hpc.errors import UserError
-from hnn_hpc.json_text import json_text
-from hnn_hpc.run import MODEL_FILE, RESULT_FILE
+from hnn_hpc.run_files import MODEL_FILE, RESULT_FILE, difference, read_result
 from hnn_hpc.storage import written_beside
 
 FAILURE_FILE = "failure.txt"  # why the last attempt failed
-DECISIVE = ("data", "coordinates", "features", "solver")  # tables of a job, for its result
 TRAINING = ("data", "sampling", "solve")  # the stages of a fit that the published seconds are of
 
 
@@ -20,30 +17,21 @@ def figures_of(member):
 
     Errors: `UserError` where it is the result of another job, which is not for us to replace.
     """
-    path = member.directory / RESULT_FILE
+    result = read_result(member.directory)
     try:
-        result = json.loads(path.read_text(encoding="utf-8"))
         figures = {name: result["test"][name] for name in ("energy_error", "gradient_error")}
         figures["seconds"] = sum(result["seconds"][stage] for stage in TRAINING)
-        there = {table: dict(result["job"][table]) for table in DECISIVE}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (KeyError, TypeError):
         return None
     if not all(isinstance(value, Real) and math.isfinite(value) for value in figures.values()):
         return None
-    for table, wanted in _tables(member.job).items():
-        for key in {**wanted, **there[table]}:
-            if there[table].get(key) != wanted.get(key):
-                raise UserError(
-                    f"{path} is the result of another job: {table}.{key} is {there[table].get(key)!r} there and {wanted.get(key)!r} here; "
-                    "give another --output, or --force to compute all chosen members anew"
-                )
+    if differs := difference(member.job, result["job"]):
+        key, there, here = differs
+        raise UserError(
+            f"{member.directory / RESULT_FILE} is the result of another job: {key} is {there!r} there and {here!r} here; "
+            "give another --output, or --force to compute all chosen members anew"
+        )
     return figures
-
-
-def _tables(job):
-    """Return the tables of a job that decide its result, as they come back from JSON."""
-    tables = json.loads(json_text(job.as_dict()))
-    return {name: tables[name] for name in DECISIVE}
 
 
 def is_there(member):

@@ -39,6 +39,8 @@ ACCURATE = ("khatri-rao-qr", "tsqr", "lsqr")  # those that auto chooses from: as
 NOMINAL_MEMORY = 2e10  # bytes that auto expects all ranks to have for σ'
 MOST_PETSC_ROWS = 2**31 - 1  # that a PETSc of 32-bit indices, the usual one, can count
 LSQR_GAIN = 1.25  # so much faster lsqr must be to be chosen: its last bits depend on the number of ranks, those of the others do not
+# The stages of a plan as a solve reports them; all others are its factorization.
+REPORTED = {name: name for name in ("keep", "solve", "iterate", "certify")} | {"precondition": "iterate", "certificate": "certify"}
 LARGEST_PROBE = 0.1  # of the solve: so much a probe may cost that finds nothing to gain
 
 
@@ -112,6 +114,14 @@ class Plan:
     def seconds(self, ranks=1, rates=NOMINAL):
         """Return the seconds of wall-clock time on so many ranks, with this plan's threads, each of which has a core."""
         return sum(stage.seconds(ranks, self.threads, rates) for stage in self.stages)
+
+    def expected(self, ranks=1, rates=NOMINAL):
+        """Return the stages that a solve reports (see `progress`), in order: a list of (name, seconds of wall-clock time)."""
+        seconds = {}
+        for stage in self.stages:
+            name = REPORTED.get(stage.name, "factor")
+            seconds[name] = seconds.get(name, 0.0) + stage.seconds(ranks, self.threads, rates)
+        return list(seconds.items())
 
     def limited_to(self, threads, memory_per_rank=None, ranks=1):
         """Return the plan with at most `threads` threads, and no more than `memory_per_rank` bytes allow.

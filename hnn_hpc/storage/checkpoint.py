@@ -183,11 +183,9 @@ class Checkpoint:
         try:
             self.directory.mkdir(parents=not self._place_was_there, exist_ok=True)
             write_checkpoint_file(self.directory / file, *content)
-        except FileNotFoundError:
-            self.tell(f"{self.directory.parent} has gone; make it again, or nothing can be written there")
-            return False
         except (UserError, OutputError, OSError) as error:
-            self.tell(str(error))
+            gone = f"{self.directory.parent} has gone; make it again, or nothing can be written there"
+            self.tell(str(error) if os.path.lexists(self.directory.parent) else gone)
             return False
         return True
 

@@ -1,10 +1,18 @@
 """Which launchers are recognized, and what waiting people see."""
 
 import io
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
 
 import pytest
+from processes import is_running, wait_until
 
-from hnn_hpc.cli.launch import launched_communicator, launched_rank_and_size
+from hnn_hpc.cli import launch
+from hnn_hpc.cli.launch import dying_with_launcher, launched_communicator, launched_rank_and_size
 from hnn_hpc.cli.progress import ProgressBar, ProgressLog
 from hnn_hpc.errors import UserError
 
@@ -28,6 +36,58 @@ def test_launchers_are_known_by_their_variables(environment, expected):
 def test_processes_that_mpi_does_not_unite_are_refused():
     with pytest.raises(UserError, match="the launcher started 5 processes, but MPI unites 1"):
         launched_communicator(5)
+
+
+# A launcher that starts a process of its own, tells its number, and waits; and what that does: write on and on.
+LAUNCHER = """
+import subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", sys.argv[1], sys.argv[2]])
+print(child.pid, flush=True)
+child.wait()
+"""
+CHILD = """
+import sys, time
+from pathlib import Path
+from hnn_hpc.cli import launch
+launch.GLANCE = 0.05
+with launch.dying_with_launcher(int(sys.argv[1])):
+    for beat in range(600):
+        Path("beat").write_text(str(beat))
+        time.sleep(0.05)
+"""
+
+
+@pytest.mark.parametrize(("size", "dies"), [(2, True), (1, False)])
+def test_one_of_several_ranks_dies_with_its_launcher(tmp_path, size, dies):
+    launcher = subprocess.Popen([sys.executable, "-c", LAUNCHER, CHILD, str(size)], cwd=tmp_path, stdout=-1, text=True)
+    child = int(launcher.stdout.readline())
+    try:
+        wait_until((tmp_path / "beat").exists)
+        launcher.kill()
+        launcher.wait()
+        if dies:
+            wait_until(lambda: not is_running(child))
+        else:
+            time.sleep(0.5)
+            before = (tmp_path / "beat").read_text()
+            wait_until(lambda: (tmp_path / "beat").read_text() not in ("", before))
+    finally:
+        launcher.stdout.close()
+        if is_running(child):
+            os.kill(child, signal.SIGKILL)
+
+
+@pytest.mark.parametrize(("size", "watches"), [(1, 0), (2, 1)])
+def test_the_launcher_is_watched_within_the_block_only(monkeypatch, size, watches):
+    monkeypatch.setattr(launch, "GLANCE", 0.01)
+    with dying_with_launcher(size):
+        time.sleep(0.05)
+        assert threads_of("watch of the launcher") == watches
+    wait_until(lambda: not threads_of("watch of the launcher"))
+
+
+def threads_of(name):
+    return [thread.name for thread in threading.enumerate()].count(name)
 
 
 def test_the_bar_grows_and_vanishes(monkeypatch):

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from processes import children, is_running, wait_until
 
 ROOT = Path(__file__).parents[2]
 LONGEST = 60  # seconds; a hang is a failure
@@ -106,7 +107,7 @@ def test_a_rank_that_fails_alone_ends_all(error, expected, folder):
     assert code == expected
     assert json.loads(out)["exit_code"] == expected
     assert "hnn-hpc: error on rank 1: " in err and "only here" in err
-    assert not (folder / "results").exists()
+    assert [path.name for path in folder.glob("results/*/*")] in ([], ["status.json"])  # the root had no time to remove it
 
 
 def test_help_is_printed_once():
@@ -150,6 +151,35 @@ def test_a_signal_ends_all_ranks_and_removes_the_half_written_file(number, ranks
     code, _, err = finish(process)
     assert code == 1 and "interrupted" in err and "Traceback" not in err
     assert [path.name for path in folder.iterdir()] == ["job.toml"]
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_the_signal_ahead_of_a_time_limit_ends_a_fit_with_code_75_and_a_checkpoint(ranks, folder, slow_fit):
+    process = slow_fit(ranks=ranks)
+    time.sleep(0.7)
+    process.send_signal(signal.SIGUSR1)
+    code, out, err = finish(process)
+    (error,) = [line for line in err.splitlines() if "rank" not in line.split(":")[2]]
+    assert (code, out) == (75, "")
+    assert error.startswith("hnn-hpc: error: interrupted; ") and error.endswith("; the same command with --resume goes on from there")
+    assert 0 < int(error.split()[3]) < 64
+    assert [path.name for path in Path("results/slow").iterdir()] == ["checkpoint"]
+
+
+def test_ranks_whose_launcher_was_killed_end_soon_and_leave_the_directory_to_the_next(folder, slow_fit):
+    process = slow_fit("--set", "output.checkpoint_seconds=0.2", ranks=2, SLOW_FIT_SECONDS="0.5")
+    (proxy,) = children(process.pid)
+    ranks = children(proxy)
+    assert len(ranks) == 2
+    wait_until(lambda: len(list(Path("results/slow/checkpoint").glob("*node-*"))) > 1 and Path("results/slow/status.json").exists())
+    os.kill(proxy, signal.SIGKILL)
+    wait_until(lambda: not any(map(is_running, ranks)), seconds=8)  # of the 16 that the factorization takes
+    process.kill()
+    assert sorted(path.name for path in Path("results/slow").iterdir() if "partial" not in path.name) == ["checkpoint", "status.json"]
+    command = [sys.executable, "-m", "hnn_hpc", "fit", "slow.toml", "--resume", "--json", "--quiet"]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=LONGEST, check=True)
+    assert json.loads(done.stdout)["blocks_taken_over"] > 0
+    assert sorted(path.name for path in Path("results/slow").iterdir() if "partial" not in path.name) == ["model.h5", "result.json"]
 
 
 def test_a_signal_to_one_rank_at_the_start_ends_all(folder):

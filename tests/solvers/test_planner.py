@@ -273,3 +273,27 @@ def test_lsqr_evaluates_the_activation_once_where_it_is_kept(kept):
     assert held == 5 * K * D
     assert plan(K, D, M, "lsqr").keepable_bytes == 8 * K * M
     assert [stage.name for stage in stages if "householder" in stage.work] == ["factor", "solve"]
+
+
+# The stages that a solve reports
+
+
+@pytest.mark.parametrize(("K", "D", "M"), GRID)
+@pytest.mark.parametrize("solver", NAMED)
+def test_what_is_expected_of_the_stages_is_in_all_what_the_plan_takes(solver, K, D, M):
+    the_plan = replace(plan(K, D, M, solver, ridge="gcv" if solver == "tsqr" else 0.0), threads=2)
+    half = Rates(**{name: value / 2 for name, value in vars(NOMINAL).items()})
+    for ranks, given in ((1, NOMINAL), (3, NOMINAL), (64, half)):
+        stages = the_plan.expected(ranks, given)
+        assert sum(seconds for _, seconds in stages) == pytest.approx(the_plan.seconds(ranks, given), rel=1e-12)
+        assert all(seconds >= 0 for _, seconds in stages) and len(dict(stages)) == len(stages)
+    assert dict(stages)["factor"] > 0 and dict(stages)["certify"] > 0
+
+
+def test_the_stages_are_expected_by_the_names_and_in_the_order_that_a_solve_reports():
+    dense = ["factor", "solve", "certify"]
+    assert [name for name, _ in plan(20_000, 4, 300, "khatri-rao-qr").expected()] == dense
+    assert [name for name, _ in plan(20_000, 4, 300, "gram").expected()] == dense
+    sparse = plan(20_000, 4, 300, "khatri-rao-qr", touching=[30] * 4)
+    assert "fronts" in [stage.name for stage in sparse.stages] and [name for name, _ in sparse.expected()] == dense
+    assert {name for name, _ in plan(20_000, 4, 300, "lsqr").expected()} == {*dense, "keep", "iterate"}
