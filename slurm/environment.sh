@@ -46,6 +46,9 @@ hnn_hpc_environment() {
     # The program runs one BLAS thread a rank and threads of its own: HNN_HPC_THREADS, or the cores divided by the ranks of the node.
     export OPENBLAS_NUM_THREADS="${OPENBLAS_NUM_THREADS:-1}" OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" MKL_NUM_THREADS="${MKL_NUM_THREADS:-1}"
 
+    # srun talks to the MPICH of the wheels in this way; the site's MPI may want another, such as pmix.
+    [ -n "$site" ] || export SLURM_MPI_TYPE="${SLURM_MPI_TYPE:-pmi2}"
+
     # Open MPI 4 (OMPI_MCA_) and 5 (PRTE_MCA_): more ranks than cores are allowed and ranks are not bound, since their threads need all
     # the cores of the node. MPICH needs neither and ignores these.
     export OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_hwloc_base_binding_policy=none

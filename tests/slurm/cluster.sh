@@ -84,7 +84,8 @@ SlurmUser=$user
 SlurmdUser=$user
 AuthType=auth/munge
 CredType=cred/munge
-AuthInfo=socket=$folder/munge/socket
+# A requeued job waits until its old credential has expired, two minutes if nothing is said.
+AuthInfo=socket=$folder/munge/socket,cred_expire=5
 StateSaveLocation=$folder/state
 SlurmdSpoolDir=$folder/spool/%n
 TmpFS=$folder/tmp/%n
@@ -105,7 +106,11 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
 ReturnToService=2
 KillWait=2
+# A node that says nothing for so many seconds is down.
+SlurmdTimeout=10
 MinJobAge=600
+# What killed ranks leave in /dev/shm has the number of their job, and that of an earlier cluster would be in the way.
+FirstJobId=$((RANDOM * 1000 + RANDOM % 1000 + 1))
 SlurmdParameters=config_overrides
 NodeName=n[1-$nodes] NodeHostname=$host NodeAddr=127.0.0.1 Port=[$((controller + 1))-$((controller + nodes))] CPUs=$cpus RealMemory=65536 State=UNKNOWN
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP

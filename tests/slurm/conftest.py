@@ -1,21 +1,18 @@
-"""A SLURM cluster of two nodes on this machine, up while a module's tests run."""
-
-import os
-import subprocess
-from pathlib import Path
+"""A SLURM cluster on this machine, up while a module's tests run."""
 
 import pytest
-
-SCRIPT = Path(__file__).with_name("cluster.sh")
+from clusters import User, cluster_of
 
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
-    """The environment of a user of the cluster, a dict: with SLURM_CONF, and without traces of a job that these tests may run in."""
-    folder = tmp_path_factory.mktemp("cluster")
-    outside = {name: value for name, value in os.environ.items() if not name.startswith(("SLURM", "SBATCH", "PMI"))}
-    try:
-        subprocess.run(["bash", SCRIPT, "up", folder], check=True, env=outside)
-        yield outside | {"SLURM_CONF": str(folder / "slurm.conf")}
-    finally:
-        subprocess.run(["bash", SCRIPT, "down", folder], check=True, env=outside)
+    """The environment of a user of a cluster of two nodes, a dict: see `clusters.cluster_of`."""
+    with cluster_of(2, tmp_path_factory.mktemp("cluster")) as environment:
+        yield environment
+
+
+@pytest.fixture(scope="module")
+def user(tmp_path_factory):
+    """A `User` of a cluster of three nodes."""
+    with cluster_of(3, tmp_path_factory.mktemp("cluster")) as environment:
+        yield User(environment)

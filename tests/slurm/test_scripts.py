@@ -1,4 +1,4 @@
-"""The scripts are clean, and the one for a site is short enough to be edited."""
+"""The scripts are clean, and those for a site are short enough to be edited."""
 
 import subprocess
 import sys
@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-SBATCH = Path(__file__).parents[2] / "slurm/reproduce.sbatch"
+SLURM = Path(__file__).parents[2] / "slurm"
+TO_EDIT = [*sorted(SLURM.glob("*.sbatch")), SLURM / "pipeline.sh"]
 
 
-@pytest.mark.parametrize("script", [SBATCH, Path(__file__).with_name("cluster.sh")], ids=lambda script: script.name)
+@pytest.mark.parametrize("script", [*TO_EDIT, Path(__file__).with_name("cluster.sh")], ids=lambda script: script.name)
 def test_scripts_are_clean(script):
     shellcheck = [Path(sys.executable).with_name("shellcheck"), "--shell=bash", "--exclude=SC1091", script]
     for words in (["bash", "-n", script], shellcheck):
@@ -17,5 +18,8 @@ def test_scripts_are_clean(script):
         assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_script_for_a_site_has_at_most_25_lines():
-    assert len(SBATCH.read_text().splitlines()) <= 25
+@pytest.mark.parametrize("script", TO_EDIT, ids=lambda script: script.name)
+def test_a_script_for_a_site_has_at_most_25_lines_and_starts_one_step(script):
+    lines = script.read_text().splitlines()
+    commands = [line for line in lines if not line.startswith("#") or line.startswith("#SBATCH")]
+    assert len(lines) <= 25 and sum("srun " in line for line in commands) == (script.name != "reproduce.sbatch")
