@@ -15,7 +15,7 @@ import time
 import traceback
 
 from hnn_hpc import __version__
-from hnn_hpc.cli import bench, compare, evaluate, figure, fit, generate, info, plan, reproduce, simulate, status
+from hnn_hpc.cli import bench, compare, evaluate, figure, fit, generate, info, plan, reproduce, simulate, status, submit
 from hnn_hpc.cli.exit_codes import DONE, EXIT_CODES, exit_code_of
 from hnn_hpc.cli.interruption import interruptions_raised
 from hnn_hpc.cli.launch import Rendezvous, dying_with_launcher, launched_communicator, launched_rank_and_size
@@ -27,6 +27,7 @@ COMMANDS = {
     "generate": generate,
     "plan": plan,
     "fit": fit,
+    "submit": submit,
     "status": status,
     "evaluate": evaluate,
     "simulate": simulate,
