@@ -3,18 +3,20 @@
 import os
 import time
 
-from hnn_hpc.errors import Interruption, NotCertifiedError, UserError
+from hnn_hpc.errors import Interruption, NotCertifiedError, OutputError, UserError
 from hnn_hpc.evaluation import check_finite, evaluate
 from hnn_hpc.job import FileData
 from hnn_hpc.parallel.checkpoint import TRIANGLE
 from hnn_hpc.parallel.petsc import options_in_petsc
 from hnn_hpc.peak_memory import peak_memory_bytes
-from hnn_hpc.run_files import CHECKPOINT, MODEL_FILE, check_directory, finished_result, write_results
-from hnn_hpc.run_status import RunStatus, check_free
+from hnn_hpc.run_files import CHECKPOINT, check_directory, files_told, finished_result, remove_half_written, write_results
+from hnn_hpc.run_place import restarts_by_slurm
+from hnn_hpc.run_status import RunStatus
 from hnn_hpc.samples import RowRange, SystemSamples
 from hnn_hpc.storage import Checkpoint, SampleFile
 from hnn_hpc.training import fit_source, plan_for
 
+FRUITLESS, MOST_RESTARTS = 45, 3  # seconds of work, and starts by SLURM, that may end with nothing saved and yet be followed by another
 STAGES = ("data", "sampling", "solve")
 CERTIFICATE = ("stop_reason", "certified", "relative_residual", "normal_residual", "backward_error", "condition_estimate", "rank")
 SOLVE = ("iterations", "ridge", "effective_dof", "noise_level", "householder_rows", "flops")
@@ -30,12 +32,17 @@ def run_job(job, communicator, force=False, progress=None, resume=False, interru
     Errors, on all ranks: `UserError`, `NotCertifiedError`, `OutputError` and `Interruption`; then no results are written, earlier ones
     stay as they were, and a checkpoint, where there is one, remains in the directory.
     """
+    start = time.perf_counter()
     checkpoint = Checkpoint(job.directory / CHECKPOINT, job.checkpoint_seconds, resume, force, interruptions, say)
     try:
         with options_in_petsc(petsc_options, communicator):
-            return _finished(job, communicator, checkpoint, petsc_options) or _run(job, communicator, progress, checkpoint, petsc_options)
+            return _run(job, communicator, progress, checkpoint, petsc_options)
     except Interruption as error:
-        raise _with_way_on(error, checkpoint) from None
+        raise _with_way_on(error, checkpoint, time.perf_counter() - start) from None
+    except OutputError as error:
+        if not checkpoint.files:
+            raise
+        raise OutputError(f"{error}; what was computed is kept in {checkpoint.directory}: make room, and pass --resume") from None
     except NotCertifiedError as error:
         if not any(TRIANGLE in file for file in checkpoint.files):
             raise
@@ -43,23 +50,16 @@ def run_job(job, communicator, force=False, progress=None, resume=False, interru
         raise NotCertifiedError(f"{error}; {way_on}", error.solution) from None
 
 
-def _finished(job, communicator, checkpoint, petsc_options):
-    """Return the result of this very job where it is to be resumed and has finished, else None. Collective."""
-    result = None
-    with communicator.together():
-        if communicator.is_root and checkpoint.resume and not checkpoint.force and os.path.lexists(job.directory / MODEL_FILE):
-            check_free(job.directory)
-            result = finished_result(job, petsc_options)
-            if result:
-                checkpoint.remove()  # of a run that was killed after its last step but one
-                checkpoint.say(f"this job is done already: its results are in {job.directory}, and --force computes them anew")
-    return communicator.broadcast(result)
-
-
-def _with_way_on(error, checkpoint):
-    """Return an `Interruption` that says how to go on."""
+def _with_way_on(error, checkpoint, seconds):
+    """Return an `Interruption` that says how to go on, after so many seconds of work."""
     if not checkpoint.seconds:
         return error
+    restarts = restarts_by_slurm(os.environ)
+    if restarts >= MOST_RESTARTS and seconds > FRUITLESS and not checkpoint.has_saved:
+        return Interruption(
+            f"interrupted after {seconds:.0f} s without anything to save, at start {restarts + 1} of this job: its time limit is too "
+            f"short to get from one save to the next; with a longer one, --resume goes on; {checkpoint.summary()}"
+        )
     if checkpoint.problem:
         return Interruption(f"interrupted; {checkpoint.summary()}, but not all that was computed: {checkpoint.problem}")
     begins = "goes on from there" if checkpoint.files else "begins at the beginning"
@@ -68,11 +68,12 @@ def _with_way_on(error, checkpoint):
 
 def _run(job, communicator, progress, checkpoint, petsc_options):
     start = time.perf_counter()
+    may_be_done = checkpoint.resume and not checkpoint.force
     with communicator.together():
-        if communicator.is_root:
+        if communicator.is_root and not may_be_done:
             check_directory(job.directory, checkpoint.force)
-            checkpoint.prepare()
-        train, test, reference = open_sources(job.data)
+        sources = open_sources(job.data)
+        train = sources[0]
         if petsc_options:
             _check_lsqr(train, job.options)
     about = {"ranks": communicator.size, "samples": train.count, "dof": train.dimension // 2, "features": job.options.features}
@@ -81,7 +82,20 @@ def _run(job, communicator, progress, checkpoint, petsc_options):
         if status:
             status.begin()
     try:
-        return _compute(job, communicator, status or progress, checkpoint, petsc_options, (train, test, reference), start)
+        done = None
+        with communicator.together():  # now that nobody else is at work there
+            if communicator.is_root:
+                done = finished_result(job, petsc_options) if may_be_done else None
+                if done:
+                    checkpoint.say(f"this job is done already: its results are in {job.directory}, and --force computes them anew")
+                    checkpoint.remove()  # of a run that was killed after its last step but one
+                else:
+                    remove_half_written(job, petsc_options)
+                    check_directory(job.directory, checkpoint.force)
+                    checkpoint.prepare()
+                    checkpoint.clear()
+        done = communicator.broadcast(done)
+        return done or _compute(job, communicator, status or progress, checkpoint, petsc_options, sources, start)
     finally:
         if status:
             status.end()
@@ -114,6 +128,7 @@ def _compute(job, communicator, progress, checkpoint, petsc_options, sources, st
         "test": {name: errors.get(name) for name in ("samples", "energy_error", "gradient_error")},
         "versions": fit.model.provenance["versions"],
         "seeds": fit.model.provenance["seeds"],
+        "files": files_told(job),
         "job": job.as_dict(),
     }
     fit.model.provenance = fit.model.provenance | {name: result[name] for name in ("job", "petsc_options")}

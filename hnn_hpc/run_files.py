@@ -62,21 +62,28 @@ def read_result(directory):
 
 
 def finished_result(job, petsc_options=()):
-    """Return the result of this very job where its directory holds that with the model, else None.
-
-    A model without a result, which is what a run leaves that is killed between the two, is removed where it is this job's.
-    """
-    model = job.directory / MODEL_FILE
-    if not os.path.lexists(model):
-        return None
+    """Return the result of this very job where its directory holds that with the model, else None."""
+    result = read_result(job.directory)
     with suppress(UserError):
-        provenance = load_model(model).provenance
-        if _is_of(provenance, job, petsc_options):
-            result = read_result(job.directory)
-            if result and _is_of(result, job, petsc_options):
-                return result
-            if not os.path.lexists(job.directory / RESULT_FILE):
+        if result and _is_of(result, job, petsc_options) and result.get("files") == files_told(job):
+            return result if _is_of(load_model(job.directory / MODEL_FILE).provenance, job, petsc_options) else None
+    return None
+
+
+def remove_half_written(job, petsc_options=()):
+    """Remove a model of this job without a result: what a run leaves that is killed between the two."""
+    model = job.directory / MODEL_FILE
+    if os.path.lexists(model) and not os.path.lexists(job.directory / RESULT_FILE):
+        with suppress(UserError):
+            if _is_of(load_model(model).provenance, job, petsc_options):
                 model.unlink()
+
+
+def files_told(job):
+    """Return {path: [bytes, time of the last change in nanoseconds]} of the files of samples that a job reads, as JSON has it."""
+    names = [job.data.as_dict().get(key) for key in ("file", "test_file")]
+    with suppress(OSError):
+        return {name: [os.stat(name).st_size, os.stat(name).st_mtime_ns] for name in names if name}
     return None
 
 

@@ -3,19 +3,20 @@
 import os
 import re
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from numbers import Real
 from pathlib import Path
 
 from hnn_hpc.run_files import CHECKPOINT, RESULT_FILE, STATUS_FILE, read_result
-from hnn_hpc.run_status import BEAT, PATIENCE, read_status
+from hnn_hpc.run_place import SILENCE, STILL, read_status, watch
 from hnn_hpc.storage import saved_blocks
 
-FINISHED, RUNNING, SILENT, INTERRUPTED, FAILED = "finished", "running", "silent", "interrupted", "failed"
+FINISHED, RUNNING, SILENT, INTERRUPTED, FAILED, WAITING = "finished", "running", "silent", "interrupted", "failed", "waiting"
 NUMBERS = ("samples", "dof", "features", "ranks", "threads", "flops", "peak_memory_bytes", "resumed")  # of a result
 LOG = re.compile(r"slurm-\d+\.out")
 ERROR = re.compile(r"hnn-hpc: error[^:]*: (.*)")  # see `cli.main`
+INTERRUPTION = "interrupted; "  # of which such an error tells that the run can go on
 MOST_WATCHED = 200  # at once
 LOG_BYTES = 100_000  # of its end, that are looked through
 
@@ -24,9 +25,9 @@ def run_state(directory):
     """Return what became of the run in a directory (Path), a dictionary fit for JSON, or None where there are no files of one.
 
     directory; state: "finished"; "running"; "silent", which was running, but gives no sign any more, killed as a rule; "interrupted",
-    with a checkpoint to go on from; "failed". Each None where there is none: result, of result.json; status, of status.json;
-    silent_seconds, since its last sign; saved, see `storage.saved_blocks`; problem, the last error that the log of a SLURM job tells.
-    It takes PATIENCE seconds where a status is old, or written by another clock.
+    with a checkpoint to go on from; "failed"; "waiting", where the log of a job of SLURM is empty yet. Each None where there is none:
+    result, of result.json; status, of status.json; silent_seconds, since its last sign; saved, see `storage.saved_blocks`; log, the newest
+    of SLURM; problem, the error that it ends with. It takes SILENCE seconds where a status is old, or written by another clock.
     """
     status, silent = read_status(directory), None
     if status and _written(directory / RESULT_FILE) > _written(directory / STATUS_FILE):
@@ -40,29 +41,33 @@ def run_state(directory):
         state = SILENT if silent else RUNNING
     elif result and not any(solve["seconds_ago"] < since_result for solve in saved):  # which are of a run that came to replace it
         state = FINISHED
-    elif saved:
-        state = INTERRUPTED
-    problem = None if state in (FINISHED, RUNNING) else _problem(directory)
-    if not state and problem:
-        state = FAILED
+    log = _newest_log(directory)
+    problem = None if state else _problem(log)
+    if not state and (problem or saved):
+        state = FAILED if problem else INTERRUPTED
+    if not state and log and not os.path.getsize(log):
+        state = WAITING
     if not state:
         return None
-    found = {"state": state, "result": result, "status": status, "silent_seconds": silent, "saved": saved or None, "problem": problem}
-    return {"directory": str(directory)} | found
+    found = {"state": state, "result": result, "status": status, "silent_seconds": silent, "saved": saved or None}
+    return {"directory": str(directory)} | found | {"log": log and str(log), "problem": problem}
 
 
 def run_states(directory):
-    """Return the states of the runs in a directory (Path) or, where there is none in it, of those below it, a list sorted by name."""
-    found = []
+    """Return the states of the runs in a directory (Path) or, where there is none in it, of those below it, a list sorted by name.
+
+    A log alone makes a run only where none lies below it: jobs that are sent by hand leave theirs anywhere.
+    """
+    folders = []
+    for folder, below, names in os.walk(directory):
+        if {RESULT_FILE, STATUS_FILE} & set(names) or saved_blocks(Path(folder) / CHECKPOINT):
+            below.clear()
+        below.sort()
+        folders.append(Path(folder))
     with ThreadPoolExecutor(MOST_WATCHED) as pool:
-        for folder, below, _ in os.walk(directory):
-            below.sort()
-            folder = Path(folder)
-            state = pool.submit(run_state, folder) if read_status(folder) else run_state(folder)
-            if state:
-                found.append(state)
-                below.clear()
-    return [state for state in (some.result() if isinstance(some, Future) else some for some in found) if state]
+        states = [state for state in pool.map(run_state, folders) if state]
+    above = {str(parent) for state in states for parent in Path(state["directory"]).parents}
+    return [state for state in states if state["state"] not in (FAILED, WAITING) or state["directory"] not in above]
 
 
 def _whole_result(directory):
@@ -80,15 +85,10 @@ def _whole_result(directory):
 def _watched(directory, status):
     """Return (the status, None) where it is new or changes, (None, None) where it goes, else (status, seconds since its last sign)."""
     age = time.time() - status["updated"]
-    if 0 <= age <= PATIENCE:
+    if 0 <= age <= SILENCE:
         return status, None
-    until = time.monotonic() + PATIENCE
-    while time.monotonic() < until:
-        time.sleep(BEAT / 4)
-        now = read_status(directory)
-        if now != status:
-            return now, None
-    return status, max(age, PATIENCE)
+    what, now = watch(directory, status, SILENCE)
+    return now, max(age, SILENCE) if what == STILL else None
 
 
 def _written(path):
@@ -97,13 +97,18 @@ def _written(path):
     return 0.0
 
 
-def _problem(directory):
-    """Return the last error in the newest log of the directory, or None."""
+def _newest_log(directory):
+    """Return the path of the newest log of a job of SLURM in the directory, or None."""
     with suppress(OSError):
-        logs = [path for path in directory.iterdir() if LOG.fullmatch(path.name)]
-        for path in sorted(logs, key=_written, reverse=True)[:1]:
-            with open(path, "rb") as stream:
-                stream.seek(max(0, os.path.getsize(path) - LOG_BYTES))
-                errors = ERROR.findall(stream.read().decode(errors="replace"))
-            return errors[-1] if errors else None
+        return max((path for path in directory.iterdir() if LOG.fullmatch(path.name)), key=_written, default=None)
+    return None
+
+
+def _problem(log):
+    """Return the last error in a log, unless it was an interruption; None without one."""
+    with suppress(OSError, TypeError):
+        with open(log, "rb") as stream:
+            stream.seek(max(0, os.path.getsize(log) - LOG_BYTES))
+            errors = ERROR.findall(stream.read().decode(errors="replace"))
+        return errors[-1] if errors and not errors[-1].startswith(INTERRUPTION) else None
     return None

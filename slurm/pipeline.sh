@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # usage: bash slurm/pipeline.sh [options of sbatch, such as --account=...]     from the project's root
 #
-# Sends five jobs that wait for one another: generate samples, and others to test on; fit; evaluate; draw. Edit what is fitted:
-system=henon-heiles samples=20000 job=jobs/pipeline.toml folder=results/pipeline # the last three name the same files
+# Sends five jobs that wait for one another: generate samples, and others to test on; fit; evaluate; draw. Sent again, they do it anew. Edit:
+system=henon-heiles samples=20000 job=jobs/pipeline.toml folder=results/pipeline # the job file names the folder too
 # export HNN_HPC_SITE=1 HNN_HPC_MODULES="python openmpi petsc"
 set -euo pipefail
 options=(--parsable --kill-on-invalid-dep=yes --cpus-per-task=1 --mem-per-cpu=4G --time=01:00:00 "$@")
@@ -17,8 +17,9 @@ source slurm/environment.sh || exit
 survive srun hnn-hpc $(printf '%q ' "${@:3}")
 JOB
 }
-train=$(send '' 1 generate "$system" --samples "$samples" --seed 1 --output "$folder/samples.h5")
-test=$(send '' 1 generate "$system" --samples "$samples" --seed 2 --output "$folder/others.h5")
-fit=$(send "$train:$test" 2 fit "$job")
+train=$(send '' 1 generate "$system" --samples "$samples" --seed 1 --force --output "$folder/samples.h5")
+test=$(send '' 1 generate "$system" --samples "$samples" --seed 2 --force --output "$folder/others.h5")
+fit=$(send "$train:$test" 2 fit "$job" --force)
 evaluate=$(send "$fit" 1 evaluate "$folder/model.h5" "$folder/others.h5")
-echo "sent $train, $test, $fit, $evaluate and $(send "$fit" 1 figure "$folder/model.h5" --output "$folder/energy.svg"); see $folder/slurm-*.out"
+figure=$(send "$fit" 1 figure "$folder/model.h5" --force --output "$folder/energy.svg")
+echo "sent $train, $test, $fit, $evaluate and $figure; see $folder/slurm-*.out"

@@ -22,7 +22,8 @@ LAYERS = """
     output_layer
     training | evaluation | forecast
     hnn_hpc
-    report | job | generation | benchmark | baselines | run_files
+    report | job | generation | benchmark | baselines | run_files | remaining_time
+    run_place
     run_status
     run_state
     run

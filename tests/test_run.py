@@ -230,7 +230,7 @@ def test_to_resume_a_job_that_is_done_is_to_return_its_result(tmp_path, monkeypa
     expected, before = run_job(job, SerialCommunicator()), contents(tmp_path / "results")
     said = []
     with monkeypatch.context() as patch:
-        patch.setattr("hnn_hpc.run.open_sources", lambda *_: pytest.fail("looked at the samples"))
+        patch.setattr("hnn_hpc.run.fit_source", lambda *_, **__: pytest.fail("fitted again"))
         found = run_job(job, SerialCommunicator(), resume=True, say=said.append)
     assert found == json.loads(json.dumps(expected, default=str)) and contents(tmp_path / "results") == before
     assert said == [f"this job is done already: its results are in {tmp_path / 'results'}, and --force computes them anew"]

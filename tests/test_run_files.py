@@ -4,6 +4,7 @@ import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from hnn_hpc import run_files
@@ -12,7 +13,9 @@ from hnn_hpc.job import job_from_tables
 from hnn_hpc.models import load_model
 from hnn_hpc.parallel.communicator import SerialCommunicator
 from hnn_hpc.run import run_job
-from hnn_hpc.run_files import difference, finished_result, make_directory, read_dictionary, read_result, write_results
+from hnn_hpc.run_files import difference, finished_result, make_directory, read_dictionary, read_result, remove_half_written, write_results
+from hnn_hpc.samples import Samples
+from hnn_hpc.storage import SampleFileWriter
 
 FEATURES = {"count": 40, "bandwidth": 0.5, "supports": "dense"}
 
@@ -102,13 +105,26 @@ def test_neither_the_place_nor_how_often_it_is_saved_makes_another_job(done, tmp
 
 
 def test_a_model_without_a_result_is_removed_where_it_is_of_this_job(done):
+    remove_half_written(done)
+    assert names(done.directory) == ["model.h5", "result.json"]
     (done.directory / "result.json").unlink()
-    assert finished_result(job_in(done.directory, seed=1)) is None
+    remove_half_written(job_in(done.directory, seed=1))
+    remove_half_written(done, ("-ksp_monitor",))
     assert names(done.directory) == ["model.h5"]
-    assert finished_result(done, ("-ksp_monitor",)) is None
-    assert names(done.directory) == ["model.h5"]
-    assert finished_result(done) is None
+    remove_half_written(done)
     assert names(done.directory) == []
+
+
+def test_other_samples_under_the_same_name_make_another_job(tmp_path):
+    rows = np.random.default_rng(1).uniform(-1, 1, (60, 2))
+    for name in ("samples.h5", "others.h5"):
+        with SampleFileWriter(tmp_path / name, (60, 2), energies=False) as writer:
+            writer.write(0, Samples(rows, rows[:, ::-1] * [1, -1], None))
+    job = job_from_tables({"data": {"file": str(tmp_path / "samples.h5")}, "features": {"count": 20}}, tmp_path / "results")
+    run_job(job, SerialCommunicator())
+    assert finished_result(job)["features"] == 20
+    (tmp_path / "others.h5").replace(tmp_path / "samples.h5")
+    assert finished_result(job) is None
 
 
 def test_a_damaged_model_stays_where_it_is(done):
@@ -116,6 +132,7 @@ def test_a_damaged_model_stays_where_it_is(done):
     model.write_bytes(model.read_bytes()[:2000])
     for _ in range(2):
         assert finished_result(done) is None
+        remove_half_written(done)
         assert model.exists()
         (done.directory / "result.json").unlink(missing_ok=True)
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from hnn_hpc import run_state, run_status
+from hnn_hpc import run_place, run_state, run_status
 from hnn_hpc.errors import Interruption
 from hnn_hpc.job import job_from_tables
 from hnn_hpc.parallel.communicator import SerialCommunicator
@@ -21,9 +21,9 @@ BEAT = 0.05
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch):
-    for module in (run_status, run_state):
+    for module in (run_status, run_place):
         monkeypatch.setattr(module, "BEAT", BEAT)
-        monkeypatch.setattr(module, "PATIENCE", 4 * BEAT)
+    monkeypatch.setattr(run_state, "SILENCE", 4 * BEAT)
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def test_a_run_is_at_work_while_its_status_is_new(tmp_path, running):
 @pytest.mark.parametrize("offset", [-3600, 3600])
 def test_a_run_by_another_clock_is_at_work_while_its_status_changes(tmp_path, running, monkeypatch, offset):
     monkeypatch.setattr(run_state, "time", Late(offset))
-    monkeypatch.setattr(run_state, "PATIENCE", 60)
+    monkeypatch.setattr(run_state, "SILENCE", 60)
     running(tmp_path)
     assert state_of(tmp_path)["state"] == "running"
 
@@ -182,7 +182,7 @@ def test_a_run_that_ends_while_it_is_watched_is_finished(tmp_path, monkeypatch):
         (tmp_path / "result").rename(tmp_path / "result.json")
         (tmp_path / "status.json").unlink()
 
-    monkeypatch.setattr(run_state, "PATIENCE", 60)
+    monkeypatch.setattr(run_state, "SILENCE", 60)
     timer = threading.Timer(2 * BEAT, end)
     timer.start()
     found = state_of(tmp_path)
@@ -194,7 +194,12 @@ def test_a_failed_run_has_the_last_error_of_its_newest_log(tmp_path):
     (tmp_path / "slurm-9.out").write_text("hnn-hpc: error: of long ago\n")
     os.utime(tmp_path / "slurm-9.out", (1, 1))
     (tmp_path / "slurm-10.out").write_text("hnn-hpc: error: the first\nhnn-hpc: the fit\nhnn-hpc: error on rank 3: the last: one\nmore\n")
-    assert state_of(tmp_path) == {"directory": str(tmp_path), "state": "failed", "problem": "the last: one"}
+    assert state_of(tmp_path) == {
+        "directory": str(tmp_path),
+        "state": "failed",
+        "log": f"{tmp_path}/slurm-10.out",
+        "problem": "the last: one",
+    }
     (tmp_path / "slurm-10.out").write_text("no error\n")
     assert run_state.run_state(tmp_path) is None
 
@@ -217,7 +222,21 @@ def test_the_error_of_a_run_that_can_go_on_is_told_and_that_of_a_finished_one_is
     assert "problem" not in state_of(tmp_path / "done")
     interrupt(tmp_path / "interrupted", monkeypatch)
     (tmp_path / "done/slurm-1.out").rename(tmp_path / "interrupted/slurm-1.out")
-    assert (state_of(tmp_path / "interrupted")["state"], state_of(tmp_path / "interrupted")["problem"]) == ("interrupted", "something")
+    assert (state_of(tmp_path / "interrupted")["state"], state_of(tmp_path / "interrupted")["problem"]) == ("failed", "something")
+    (tmp_path / "interrupted/slurm-1.out").write_text("hnn-hpc: error: something\nhnn-hpc: error: interrupted; 3 of 4 blocks are saved\n")
+    assert state_of(tmp_path / "interrupted")["state"] == "interrupted" and "problem" not in state_of(tmp_path / "interrupted")
+
+
+def test_a_job_of_which_the_log_is_empty_is_waited_for(tmp_path):
+    (tmp_path / "slurm-7.out").touch()
+    assert state_of(tmp_path) == {"directory": str(tmp_path), "state": "waiting", "log": f"{tmp_path}/slurm-7.out"}
+
+
+def test_a_log_hides_no_run_that_lies_below_it(tmp_path):
+    (tmp_path / "slurm-7.out").write_text("hnn-hpc: error: something\n")
+    assert [state["state"] for state in run_state.run_states(tmp_path)] == ["failed"]
+    finish(tmp_path / "results/a")
+    assert [(state["directory"], state["state"]) for state in run_state.run_states(tmp_path)] == [(f"{tmp_path}/results/a", "finished")]
 
 
 @pytest.mark.parametrize(

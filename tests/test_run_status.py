@@ -5,13 +5,15 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
 
-from hnn_hpc import run_status
+from hnn_hpc import remaining_time, run_place, run_status
 from hnn_hpc.errors import UserError
-from hnn_hpc.run_status import RunStatus, check_free, read_status, told
+from hnn_hpc.run_place import check_free, read_status, take, told
+from hnn_hpc.run_status import RunStatus
 
 ABOUT = {"ranks": 1, "samples": 100, "dof": 2, "features": 30}
 BEAT = 0.05
@@ -35,21 +37,23 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    monkeypatch.setattr(run_status, "time", clock)
+    for module in (run_status, remaining_time):
+        monkeypatch.setattr(module, "time", clock)
     return clock
 
 
 @pytest.fixture
 def short(monkeypatch):
     """A beat of 50 ms."""
-    monkeypatch.setattr(run_status, "BEAT", BEAT)
-    monkeypatch.setattr(run_status, "PATIENCE", 3 * BEAT)
+    for module in (run_status, run_place):
+        monkeypatch.setattr(module, "BEAT", BEAT)
+    monkeypatch.setattr(run_place, "PATIENCE", 3 * BEAT)
 
 
 @pytest.fixture
 def patient(short, monkeypatch):
     """A beat of 50 ms, however slow the machine is: a run at work is noticed."""
-    monkeypatch.setattr(run_status, "PATIENCE", 60)
+    monkeypatch.setattr(run_place, "PATIENCE", 60)
 
 
 @pytest.fixture
@@ -139,6 +143,10 @@ def test_several_steps_that_took_their_time_are_not_spared(status, clock):
     status.advance(6)
     assert status.as_dict()["spared"] == 0
     assert clock.remaining(status, 0.7) == pytest.approx((4 + 6) * (0.8 + 0.7) / (0.8 + 6))
+    status.start("solve", 10)
+    status.advance()
+    status.advance(6)
+    assert (status.as_dict()["done"], status.as_dict()["spared"]) == (7, 0)
 
 
 def test_where_all_is_spared_that_this_rank_has_to_do_nothing_is_known_of_the_others(status, clock):
@@ -179,7 +187,7 @@ def test_stages_may_come_in_another_order_and_what_a_solve_leaves_out_is_forgott
     for stage in ("factor", "certify", "iterate", "certify", "keep", "factor"):
         status.start(stage, 0)
         status.finish()
-        ahead.append(sum(seconds for _, seconds in status._ahead))
+        ahead.append(sum(seconds for _, seconds in status._work._ahead))
     assert ahead == [10, 8, 4, 4, 4, 1]
     status.expect([("iterate", 4.0), ("certify", 2.0), ("factor", 3.0)])
     status.start("certify", 1)
@@ -308,22 +316,30 @@ def dead():
     return process.pid
 
 
+def keep_changing(path, taken, refused):
+    """Do what the run does that has taken the directory: write its status again and again, until all others are refused."""
+    while len(taken) + len(refused) < 8:
+        if taken:
+            os.utime(path)
+        time.sleep(0.01)
+
+
 def seconds_to_take(directory, environment=None):
     start = time.monotonic()
-    check_free(directory, environment or {})
-    assert list(directory.iterdir()) == []
+    take(directory, lambda path: path.write_text("mine"), environment or {})
+    assert [(path.name, path.read_text()) for path in directory.iterdir()] == [("status.json", "mine")]
     return time.monotonic() - start
 
 
 @pytest.mark.parametrize("process", [None, 10**30, "?"])
 def test_that_of_a_process_of_this_host_that_has_ended_is_taken_over_at_once(tmp_path, left, dead, process):
     left(process=process or dead)
-    assert seconds_to_take(tmp_path) < run_status.BEAT / 4
+    assert seconds_to_take(tmp_path) < run_place.BEAT / 4
 
 
 def test_that_of_an_earlier_start_of_this_very_job_is_taken_over_at_once(tmp_path, left):
     left(job="7", restarts=0, host="another")
-    assert seconds_to_take(tmp_path, {"SLURM_JOB_ID": "7", "SLURM_RESTART_COUNT": "1"}) < run_status.BEAT / 4
+    assert seconds_to_take(tmp_path, {"SLURM_JOB_ID": "7", "SLURM_RESTART_COUNT": "1"}) < run_place.BEAT / 4
 
 
 @pytest.mark.parametrize(
@@ -337,7 +353,7 @@ def test_that_of_an_earlier_start_of_this_very_job_is_taken_over_at_once(tmp_pat
 )
 def test_any_other_one_is_watched_first(tmp_path, short, left, entries, environment):
     left(**entries)
-    assert seconds_to_take(tmp_path, environment) >= run_status.PATIENCE
+    assert seconds_to_take(tmp_path, environment) >= run_place.PATIENCE
 
 
 @pytest.mark.parametrize("environment", [{}, {"SLURM_JOB_ID": "7", "SLURM_RESTART_COUNT": "0"}])
@@ -357,14 +373,44 @@ def test_a_directory_where_a_run_is_at_work_is_refused(tmp_path, patient, enviro
 
 def test_one_that_ends_while_it_is_watched_leaves_the_directory_free(tmp_path, short, left, monkeypatch):
     left(host="another")
-    monkeypatch.setattr(time, "sleep", lambda _: (tmp_path / "status.json").unlink())
-    assert seconds_to_take(tmp_path) < run_status.PATIENCE
+    monkeypatch.setattr(time, "sleep", lambda _: (tmp_path / "status.json").unlink(missing_ok=True))
+    assert seconds_to_take(tmp_path) < run_place.PATIENCE
+
+
+def test_of_two_that_take_it_at_once_one_succeeds(tmp_path, left, dead):
+    """Both have seen that the run before is dead; the second removes nothing of the first."""
+    left(process=dead)
+    taken, refused = [], []
+
+    def try_to_take(number):
+        try:
+            take(tmp_path, lambda path: path.write_text((tmp_path / f"of {number}").read_text()), {})
+            taken.append(number)
+        except UserError as error:
+            refused.append(str(error))
+
+    for number in range(8):
+        status = RunStatus(tmp_path, ABOUT, environment={}).as_dict() | {"started": float(number)}
+        (tmp_path / f"of {number}").write_text(json.dumps(status))
+    with ThreadPoolExecutor(8) as pool:
+        beats = pool.submit(keep_changing, tmp_path / "status.json", taken, refused)
+        for number in range(8):
+            pool.submit(try_to_take, number)
+    assert len(taken) == 1 and len(refused) == 7 and all("another run is at work" in text for text in refused)
+    beats.result()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [*(f"of {number}" for number in range(8)), "status.json"]
+
+
+def test_a_status_that_another_run_has_put_in_place_meanwhile_stays(tmp_path, left):
+    left(process=1, host="another", started=2.0)
+    run_place._remove_dead(tmp_path / "status.json", json.loads((tmp_path / "status.json").read_text()) | {"started": 1.0})
+    assert read_status(tmp_path)["started"] == 2.0 and len(list(tmp_path.iterdir())) == 1
 
 
 @pytest.mark.parametrize("content", [b"", b"\0" * 700])
 def test_what_the_crash_of_a_node_leaves_of_a_file_is_nobodys(tmp_path, content):
     (tmp_path / "status.json").write_bytes(content)
-    assert seconds_to_take(tmp_path) < run_status.BEAT / 4
+    assert seconds_to_take(tmp_path) < run_place.BEAT / 4
 
 
 @pytest.mark.parametrize("content", ['{"my": "own"}', "[]", "text", None, "pipe"])

@@ -9,6 +9,7 @@ from hnn_hpc.cli.text import byte_size, count, scientific, table
 from hnn_hpc.job import load_job
 from hnn_hpc.run import run_job
 from hnn_hpc.run_files import MODEL_FILE, RESULT_FILE
+from hnn_hpc.run_place import restarts_by_slurm
 
 MOST_NAMES = 8  # of coordinates in a row of the table
 HELP = "learn a Hamiltonian as a job file says"
@@ -28,14 +29,9 @@ def add_arguments(parser):
 def run(arguments, communicator, progress):
     with communicator.together():
         job = load_job(arguments.job, arguments.overrides, arguments.output)
-    resume = arguments.resume or is_started_again(os.environ)
+    resume = arguments.resume or restarts_by_slurm(os.environ) > 0
     how = arguments.force, progress, resume, arguments.interruptions, _say, arguments.petsc_options
     return run_job(job, communicator, *how)
-
-
-def is_started_again(environment):
-    """Return whether SLURM has started this job before, as the environment (a mapping) tells: it then goes on where it was."""
-    return environment.get("SLURM_RESTART_COUNT", "0") != "0"
 
 
 def _say(text):

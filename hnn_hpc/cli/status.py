@@ -5,14 +5,15 @@ from pathlib import Path
 
 from hnn_hpc.cli.text import byte_size, columns, count, duration, scientific, table
 from hnn_hpc.errors import UserError
-from hnn_hpc.run_state import FAILED, FINISHED, INTERRUPTED, RUNNING, SILENT, run_states
-from hnn_hpc.run_status import told
+from hnn_hpc.run_place import told
+from hnn_hpc.run_state import FAILED, FINISHED, INTERRUPTED, RUNNING, SILENT, WAITING, run_states
 
 HELP = "tell how far a fit is, or what became of it, from the files in its directory; of several fits below it, one table"
 WAY_ON = {
     SILENT: "it was killed, or its node was, if that does not change; with --resume it goes on from its checkpoint, if there is one",
-    INTERRUPTED: "with --resume it goes on from its checkpoint",
-    FAILED: "no result and no checkpoint is there",
+    INTERRUPTED: "with --resume it goes on from its checkpoint; a job of SLURM that is queued again does so by itself",
+    FAILED: "once that is mended, --resume goes on from its checkpoint, if there is one",
+    WAITING: "a job of SLURM that has not begun, or has not said a word: see squeue --me",
 }
 
 
@@ -30,7 +31,7 @@ def run(arguments, communicator, progress):
                 raise UserError(f"cannot read {arguments.directory}: {error.strerror}; expected the output directory of a fit") from None
             states = run_states(arguments.directory)
             if not states:
-                nothing = "no whole result, no checkpoint, none at work, no error in a log of SLURM"
+                nothing = "no whole result, no checkpoint, none at work, no log of SLURM"
                 raise UserError(f"there is no fit in {arguments.directory} or below it: {nothing}")
     return {"runs": communicator.broadcast(states)}
 
@@ -42,11 +43,9 @@ def describe(result):
 
 def _one(run):
     found, status = run["result"], run["status"]
-    rows = [("directory", run["directory"]), ("state", run["state"])]
-    if run["state"] in WAY_ON:
-        rows.append(("", WAY_ON[run["state"]]))
-    if run["problem"]:
-        rows.append(("problem", run["problem"]))
+    rows = [("directory", run["directory"]), ("state", run["state"]), ("problem", run["problem"]), ("", WAY_ON.get(run["state"]))]
+    if run["state"] in (FAILED, WAITING):
+        rows.append(("log", run["log"]))
     if status:
         rows += _at_work(status, run["silent_seconds"])
     for saved in (run["state"] != FINISHED and run["saved"]) or []:

@@ -13,10 +13,13 @@ from hnn_hpc.job import load_job
 from hnn_hpc.peak_memory import peak_memory_bytes
 from hnn_hpc.run import open_sources
 from hnn_hpc.run_files import CHECKPOINT, check_directory, make_directory
+from hnn_hpc.run_place import told
+from hnn_hpc.run_state import RUNNING, run_state
 from hnn_hpc.storage import Checkpoint
 from hnn_hpc.submission import (
-    Job,
+    BatchJob,
     Request,
+    UnansweredError,
     asks_for_memory,
     check_options,
     checked_limit,
@@ -71,6 +74,9 @@ def run(arguments, communicator, progress):
     check_requirements(job.options.sampler, source.has_energies, source.location)
     chosen = plan_for(source.count, source.dimension, job.options, source.location)
     check_directory(job.directory, arguments.force)
+    if (state := run_state(job.directory)) and state["state"] == RUNNING:
+        run = told(state["status"])
+        raise UserError(f"another run is at work in {job.directory}: {run}; wait for it, end it, or give another --output to this one")
     Checkpoint(job.directory / CHECKPOINT, job.checkpoint_seconds, arguments.resume, arguments.force, say=_say).prepare()
 
     forecast = Forecast(source.count, source.dimension, job.options, request.nodes * request.tasks, request.cores, program)
@@ -153,12 +159,12 @@ def _warnings(job, needs, request):
     """Return what the user would want to know: that the time limit is below the prediction, if so."""
     if request.seconds >= needs.seconds:
         return []
-    way_on = "goes on from its checkpoint" if job.checkpoint_seconds else "begins anew, for output.checkpoint_seconds is 0"
-    return [f"the time limit, {time_text(request.seconds)}, is below the prediction: the job is then queued again and {way_on}"]
+    way_on = "is queued again there, and goes on" if job.checkpoint_seconds else "ends there with nothing saved: checkpoint_seconds is 0"
+    return [f"the time limit, {time_text(request.seconds)}, is below the prediction: the job {way_on}"]
 
 
 def _job(arguments, job):
-    """Return the `Job` of the script."""
+    """Return the `BatchJob` of the script."""
     fit = [str(arguments.job)]
     for setting in arguments.overrides:
         fit += ["--set", setting]
@@ -168,7 +174,7 @@ def _job(arguments, job):
     for name in ("time", "partition", "account"):
         command += [_option(name), getattr(arguments, name)] if getattr(arguments, name) else []
     command += [f"--sbatch={option}" for option in arguments.sbatch]
-    return Job(
+    return BatchJob(
         command=("hnn-hpc", "submit", fit[0], *command, *fit[1:]),
         fit=("hnn-hpc", "fit", *fit),
         name=arguments.job.stem,
@@ -184,11 +190,15 @@ def _sent(script, directory):
     """Give the script to SLURM and return the job's number; the directory is made, for SLURM does not make it for the log."""
     made = make_directory(directory)
     try:
-        return send(script, _say)
+        number = send(script, _say)
+    except UnansweredError:
+        raise
     except UserError:
         for path in reversed(made):
             path.rmdir()
         raise
+    Path(log_file(directory, number)).touch()  # by which `hnn-hpc status` knows that a job is to come
+    return number
 
 
 def _say(text):

@@ -10,7 +10,7 @@ from math import prod
 
 import numpy as np
 
-from hnn_hpc.errors import HnnError, Interruption, UserError
+from hnn_hpc.errors import HnnError, Interruption, OutputError, UserError
 
 # Of our messages, on a communicator that may be the user's.
 TAG = 24117
@@ -141,15 +141,15 @@ class MPICommunicator:
     def together(self):
         """Run a block that does not communicate; if it fails on any rank, it fails on all.
 
-        The first failing rank's message reaches everybody: as the same `UserError` or `Interruption`, or, where it was neither, as
-        `HnnError` (the failing rank itself raises its original exception). One all-gather, on success too.
+        The first failing rank's message reaches everybody: as the same `UserError`, `OutputError` or `Interruption`, or, where it was
+        none of them, as `HnnError` (the failing rank itself raises its original exception). One all-gather, on success too.
         """
         failure = None
         try:
             yield
         except Exception as error:
             failure = error
-        kind = next((kind for kind in (UserError, Interruption) if isinstance(failure, kind)), None)
+        kind = next((kind for kind in (UserError, OutputError, Interruption) if isinstance(failure, kind)), None)
         reports = self.all_gather(failure and (kind, f"{type(failure).__name__}: {failure}", str(failure)))
         first = next((rank for rank, report in enumerate(reports) if report), None)
         if first is None:

@@ -48,6 +48,7 @@ class Checkpoint:
         self.say = say or _nothing
         self.solve, self.resumed, self.problem, self._solves, self._checked = None, False, None, [], {}
         self._damaged = set()  # when they were looked at
+        self._found = self._times()
         self._prepared, self._cleared, self._problem_told, self._interruption_seen = False, False, False, False
         self._lock, self._next = Lock(), time.monotonic() + seconds
         self._place_was_there = None
@@ -55,9 +56,14 @@ class Checkpoint:
     @property
     def files(self):
         """The names of the files that are there, sorted; those of other shape are not ours."""
-        with suppress(OSError):
+        with suppress(OSError, ValueError):
             return sorted(path.name for path in self.directory.iterdir() if parse(path.name))
         return []
+
+    @property
+    def has_saved(self):
+        """Whether any rank has saved anything in this run, as the directory tells."""
+        return any(self._found.get(file) != time for file, time in self._times().items())
 
     @property
     def blocks_taken_over(self):
@@ -117,13 +123,20 @@ class Checkpoint:
 
     def _begin(self, communicator):
         """Make room for the first solve, on the root, which alone speaks from now on."""
-        if not communicator.is_root:
+        if communicator.is_root:
+            self.clear()
+        else:
             self.say = _nothing
-        elif not self._cleared:
-            self._clear()
         if self._place_was_there is None:
             self._place_was_there = self.directory.parent.is_dir()
-        self._cleared = True
+
+    def _times(self):
+        """Return when each of `files` was written."""
+        times = {}
+        for file in self.files:
+            with suppress(OSError):
+                times[file] = (self.directory / file).stat().st_mtime_ns
+        return times
 
     def _names_there(self):
         """Return the names of the solves that files are there of, sorted."""
@@ -209,8 +222,11 @@ class Checkpoint:
         if self.resume and not self.files:
             self.say(f"there is no checkpoint in {self.directory}, so the fit begins at its beginning")
 
-    def _clear(self):
-        """Remove what is of no use to this fit, once it is clear that there will be one."""
+    def clear(self):
+        """Remove what is of no use to this fit, on the root, once it is clear that there will be one."""
+        if self._cleared:
+            return
+        self._cleared = True
         if not self.resume:
             self.remove()
         with suppress(OSError):
@@ -237,7 +253,7 @@ def saved_blocks(directory):
     solves = {}
     for file in Checkpoint(directory).files:
         solve, part = parse(file)
-        with suppress(OSError, UserError):
+        with suppress(OSError, UserError, KeyError, TypeError):  # of another version, maybe
             of = header_of_checkpoint_file(directory / file)["problem"]["blocks"]
             solves.setdefault(solve, []).append((part, of, (directory / file).stat().st_mtime))
     return [

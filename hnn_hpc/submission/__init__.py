@@ -12,14 +12,15 @@ Memory is in bytes here and time in seconds; SLURM counts in MiB and minutes.
 """
 
 from hnn_hpc.submission.asking import fitted
-from hnn_hpc.submission.cluster import has_slurm, read_partitions, send
+from hnn_hpc.submission.cluster import UnansweredError, has_slurm, read_partitions, send
 from hnn_hpc.submission.partitions import Request, named
-from hnn_hpc.submission.script import Job, asks_for_memory, check_options, log_file, predicted_told, problem_told, render_script
+from hnn_hpc.submission.script import BatchJob, asks_for_memory, check_options, log_file, predicted_told, problem_told, render_script
 from hnn_hpc.submission.times import checked_limit, time_text
 
 __all__ = [
-    "Job",
+    "BatchJob",
     "Request",
+    "UnansweredError",
     "asks_for_memory",
     "check_options",
     "checked_limit",

@@ -21,6 +21,10 @@ OVERRIDING = {
 OF_USERS = ("SLURM_CONF", "SLURM_CLUSTERS", "SLURM_MPI_TYPE", "SLURM_DEBUG_FLAGS", "SLURM_UMASK")
 
 
+class UnansweredError(UserError):
+    """SLURM did not answer in time, and may have done what it was to do."""
+
+
 def has_slurm():
     """Return whether sbatch is on PATH."""
     return shutil.which("sbatch") is not None
@@ -60,7 +64,9 @@ def _run(command, what, environment, text=""):
     except FileNotFoundError:
         raise UserError(f"there is no {command[0]} on PATH, so SLURM cannot {what}") from None
     except subprocess.TimeoutExpired:
-        raise UserError(f"SLURM did not answer within {LONGEST} s, so it cannot {what}: is its controller up?") from None
+        raise UnansweredError(
+            f"SLURM did not answer within {LONGEST} s, when it was to {what}; see squeue --me whether it did all the same"
+        ) from None
     words = " ".join(done.stderr.split())
     if done.returncode:
         raise UserError(f"SLURM did not {what}: {words or f'{command[0]} ended with {done.returncode}'}")

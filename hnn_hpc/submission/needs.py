@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass, replace
 
+from hnn_hpc.submission.times import WARNING
+
 # Bytes that libraries were measured to take, which a forecast leaves out, for it is made by a process without them.
 MPI, PETSC = 20e6, 33e6
 # The most bytes that the search for supports and bandwidths took, on rank 0 before the solve: the sum of all terms, which grows with the
@@ -14,6 +16,7 @@ POOLS = 3  # the pool, while it is gathered: the parts of all ranks, their union
 # A forecast of memory is right within a quarter (`hnn-hpc bench`: 15 %), and samples that are kept take a tenth of what is left.
 MARGIN = 1.25
 BESIDES = 1e8  # bytes of a node, for the shell, srun and files that are held in memory
+DISK = 2e8  # bytes a second that a rank may write
 STEP = 100 * 2**20  # memory is asked for in such steps
 
 SLACK = 300  # seconds: to start ranks, to search, to test and to write
@@ -28,12 +31,14 @@ class Needs:
     other    bytes of each other rank
     flops    of the solve
     seconds  of the solve, on cores of the forecast's rates
+    warning  seconds from the signal ahead of a time limit to that limit: to end what cannot be interrupted, and to save
     """
 
     rank: float
     other: float
     flops: float
     seconds: float
+    warning: int
 
     def node(self, tasks):
         """Return the bytes of the node of rank 0 with so many ranks."""
@@ -61,12 +66,19 @@ def needs_of(forecast, chosen, keep=True):
         other=forecast.program + libraries + max(survey, forecast.pool + other),
         flops=plans[0].flops,
         seconds=plans[0].seconds(forecast.ranks, forecast.rates),
+        warning=max(_warning(plan, forecast) for plan in plans),
     )
 
 
 def time_to_ask(seconds):
     """Return the time limit, in seconds, for a fit that is predicted to take so many: twice as long and some minutes for what is not."""
     return max(SHORTEST_LIMIT, math.ceil((2 * seconds + SLACK) / LIMIT_STEP) * LIMIT_STEP)
+
+
+def _warning(plan, forecast):
+    """Return for how many seconds a job has to be told ahead: twice what the longest step takes, and to write three triangles."""
+    steps = (stage.seconds(forecast.ranks, plan.threads, forecast.rates) / stage.leaves for stage in plan.stages)
+    return max(WARNING, math.ceil(2 * max(steps) + 3 * 8 * plan.columns**2 / DISK))
 
 
 def _kept(plan, forecast):

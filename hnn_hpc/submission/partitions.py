@@ -115,16 +115,18 @@ def tells_memory(chosen):
     return all(nodes.memory is not None for partition in chosen for nodes in partition.nodes)
 
 
-def check_fits(partitions, chosen, request, memory_of):
-    """Raise `UserError` unless a `Request` fits into one of the chosen `Partition`s; the message says what would, of all that there are.
+def fitting(partitions, chosen, request, memory_of):
+    """Return the list of those of the chosen `Partition`s that a `Request` fits into.
 
     Parameters: partitions: see `parse_partitions`; memory_of(tasks) -> the bytes of a node with so many tasks, to say how many would fit.
+    Errors: `UserError` where it fits into none; the message says what would, of all that there are.
     """
     problems = [_misfit(partition, request, memory_of) for partition in chosen]
     if all(problems):
         others = [name for name, other in partitions.items() if not _misfit(other, request, memory_of)]
         elsewhere = f"; it fits into the partition{'s' if len(others) > 1 else ''} {', '.join(others)}" if others else ""
         raise UserError(problems[0] + elsewhere)
+    return [partition for partition, problem in zip(chosen, problems, strict=True) if not problem]
 
 
 def _misfit(partition, request, memory_of):
@@ -147,10 +149,10 @@ def _misfit(partition, request, memory_of):
             f"{count(cores, 'core')} has {byte_size(largest)}; what would fit: {fewer}fewer features, or what you know to be enough, by "
             "--sbatch=--mem=SIZE"
         )
-    fitting = sum(nodes.count for nodes in wide_enough if memory is None or nodes.memory is None or nodes.memory >= memory)
-    if request.nodes > fitting:
+    number = sum(nodes.count for nodes in wide_enough if memory is None or nodes.memory is None or nodes.memory >= memory)
+    if request.nodes > number:
         of_each = f"{count(cores, 'core')}{'' if memory is None else f' and {byte_size(memory)}'}"
-        return f"--nodes is {request.nodes}, but the partition {name} has {count(fitting, 'node')} with {of_each} each; pass fewer --nodes"
+        return f"--nodes is {request.nodes}, but the partition {name} has {count(number, 'node')} with {of_each} each; pass fewer --nodes"
     if request.nodes > partition.most_nodes:
         return f"--nodes is {request.nodes}, but a job of the partition {name} may have {partition.most_nodes} at most"
     if request.seconds is not None and request.seconds > partition.seconds:

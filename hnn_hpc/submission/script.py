@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from hnn_hpc.errors import UserError
 from hnn_hpc.quantities import byte_size, count, duration
-from hnn_hpc.submission.times import WARNING, time_text
+from hnn_hpc.submission.times import time_text
 
 # Options of sbatch that a script has already, with the way to set them; None: they are not to be changed.
 TAKEN = {
@@ -19,8 +19,10 @@ TAKEN = {
     "partition": "--partition",
     "account": "--account",
     "output": "--output",
+    "error": "--output",
     "chdir": None,
     "requeue": None,
+    "no-kill": None,
     "no-requeue": None,
     "open-mode": None,
     "signal": None,
@@ -34,7 +36,7 @@ OF_MEMORY = ("mem", "mem-per-cpu", "mem-per-gpu")
 
 
 @dataclass(frozen=True)
-class Job:
+class BatchJob:
     """What a script runs, and where.
 
     command    words of the command that makes the script
@@ -56,7 +58,7 @@ class Job:
 
 
 def render_script(job, request, cost, needs, root, variables=None, notes=()):
-    """Return the text of the batch script of a `Job`.
+    """Return the text of the batch script of a `BatchJob`.
 
     Parameters: request (`partitions.Request`); cost (what `Forecast.of` returns), needs (`needs.Needs`); root: of the clone of the project,
     an absolute path; variables: of the environment, which the script sets; notes: sentences for the header.
@@ -77,7 +79,7 @@ def render_script(job, request, cost, needs, root, variables=None, notes=()):
         "output": log_file(job.output.replace("%", "%%")),
         "requeue": "",
         "open-mode": "append",
-        "signal": f"B:USR1@{WARNING}",
+        "signal": f"B:USR1@{needs.warning}",
     }
     options |= dict(map(_split, job.options))
     exports = " ".join(f"{name}={shlex.quote(value)}" for name, value in (variables or {}).items())
@@ -131,7 +133,7 @@ def check_options(options):
 
 def asks_for_memory(options):
     """Return whether there is one among options of sbatch that says how much memory a job wants."""
-    return any(_split(option)[0] in OF_MEMORY for option in options)
+    return any(name.startswith(_split(option)[0]) for option in options for name in OF_MEMORY)
 
 
 def _chosen(cost):

@@ -6,8 +6,8 @@ import re
 from hnn_hpc.errors import UserError
 from hnn_hpc.quantities import duration
 
-WARNING = 60  # seconds between the signal to a job and its time limit: to end blocks and save
-SHORTEST = 120  # of a limit, for SLURM may be a minute early
+WARNING = 60  # seconds at least between the signal to a job and its time limit: to end blocks and save
+EARLY = 60  # seconds that SLURM may give the signal too early
 NO_LIMIT = ("infinite", "unlimited", "n/a")
 FORMS = "HH:MM:SS, D-HH:MM:SS, or a number of minutes"
 # minutes[:seconds] | hours:minutes:seconds | days-hours[:minutes[:seconds]]
@@ -29,14 +29,23 @@ def parse_time(text):
 
 
 def checked_limit(text, what):
-    """Return the seconds of a time limit that a job can have; `UserError`, naming it as `what`, for one too short to work in, or none."""
+    """Return the seconds of a time limit; `UserError`, naming it as `what`, for one that cannot be read or is none."""
     try:
         seconds = parse_time(text)
     except UserError as error:
         raise UserError(f"{what}: {error}") from None
-    if not SHORTEST <= seconds < math.inf:
-        raise UserError(f"{what} {text}: expected {duration(SHORTEST)} or more, for the job is told {WARNING} s ahead, and not without end")
+    if not 0 < seconds < math.inf:
+        raise UserError(f"{what} {text}: expected {FORMS}, above 0 and not without end")
     return seconds
+
+
+def check_limit(seconds, warning):
+    """Raise `UserError` where a job of so many seconds that is told `warning` seconds before their end has no time to get anywhere."""
+    if seconds < warning + EARLY:
+        raise UserError(
+            f"a time limit of {duration(seconds)} is too short: this job is told to save {warning} s ahead, and maybe {EARLY} s earlier; "
+            f"pass --time {time_text(2 * (warning + EARLY))} or more"
+        )
 
 
 def time_text(seconds):

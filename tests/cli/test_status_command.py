@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hnn_hpc import run_state, run_status
+from hnn_hpc import run_state
 from hnn_hpc.cli import main
 from hnn_hpc.run_status import RunStatus
 
@@ -23,8 +23,7 @@ ABOUT = {"ranks": 2, "samples": 1_200_000, "dof": 2, "features": 700}
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for module in (run_status, run_state):
-        monkeypatch.setattr(module, "PATIENCE", 0.2)
+    monkeypatch.setattr(run_state, "SILENCE", 0.2)
     (tmp_path / "job.toml").write_text(JOB)
     return tmp_path
 
@@ -112,9 +111,10 @@ def test_of_an_interrupted_run_the_checkpoint_is_told_and_the_last_error(status,
     assert re.fullmatch(r"(\d+) of \1 blocks of khatri-rao-qr, the latest saved .* s ago", found.pop("checkpoint"))
     assert found == {
         "directory": "results",
-        "state": "interrupted",
-        "": "with --resume it goes on from its checkpoint",
+        "state": "failed",
         "problem": "OSError: no such luck",
+        "": "once that is mended, --resume goes on from its checkpoint, if there is one",
+        "log": "results/slurm-5.out",
     }
 
 
@@ -124,8 +124,9 @@ def test_of_a_failed_run_the_error_is_told(status):
     assert rows(status("results")) == {
         "directory": "results",
         "state": "failed",
-        "": "no result and no checkpoint is there",
         "problem": "job.toml: this job file does not exist",
+        "": "once that is mended, --resume goes on from its checkpoint, if there is one",
+        "log": "results/slurm-5.out",
     }
 
 
@@ -189,7 +190,7 @@ def test_json_is_one_line_with_all_of_the_files(status):
     assert main(["fit", "job.toml", "--quiet", "--output", "sweep/b"]) == 0
     (line,) = status("sweep", "--json", "--quiet").splitlines()
     first, second = json.loads(line)["runs"]
-    assert set(first) == set(second) == {"directory", "state", "result", "status", "silent_seconds", "saved", "problem"}
+    assert set(first) == set(second) == {"directory", "state", "result", "status", "silent_seconds", "saved", "log", "problem"}
     assert (first["state"], first["status"]["done"], first["result"]) == ("running", 20, None)
     assert second["result"] == json.loads(Path("sweep/b/result.json").read_text())
 
@@ -211,7 +212,7 @@ def test_a_directory_without_a_fit_is_refused(capsys):
     Path("empty/below").mkdir(parents=True)
     assert main(["status", "empty", "--json"]) == 2
     output = capsys.readouterr()
-    assert "there is no fit in empty or below it: no whole result, no checkpoint, none at work, no error in a log of SLURM" in output.err
+    assert "there is no fit in empty or below it: no whole result, no checkpoint, none at work, no log of SLURM" in output.err
     assert json.loads(output.out)["exit_code"] == 2
 
 

@@ -105,13 +105,13 @@ def test_the_environment_of_sbatch_holds_unless_an_option_is_given(capsys, monke
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        ([], "below the prediction: the job is then queued again and goes on from its checkpoint"),
-        (["--set", "output.checkpoint_seconds=0"], "the job is then queued again and begins anew, for output.checkpoint_seconds is 0"),
+        ([], "below the prediction: the job is queued again there, and goes on"),
+        (["--set", "output.checkpoint_seconds=0"], "the job ends there with nothing saved: checkpoint_seconds is 0"),
     ],
 )
 def test_a_time_limit_below_the_prediction_is_said_in_the_header_and_on_stderr(capsys, more, words):
-    out, err = submit(capsys, "--print", *BIG, "--set", "features.count=20_000", "--time", "00:05:00", *more)
-    assert err.startswith("hnn-hpc: the time limit, 00:05:00, is below the prediction") and words in err and err.count("\n") == 1
+    out, err = submit(capsys, "--print", *BIG, "--set", "features.count=20_000", "--time", "00:40:00", *more)
+    assert err.startswith("hnn-hpc: the time limit, 00:40:00, is below the prediction") and words in err and err.count("\n") == 1
     assert f"#            {err.removeprefix('hnn-hpc: ')}" in out
     assert "the time limit" not in "".join(submit(capsys, "--print", *more))
 
@@ -141,8 +141,12 @@ def test_without_slurm_nothing_can_be_sent(capsys, folder):
         (["--cpus-per-task", "two"], "argument --cpus-per-task: invalid int value: 'two'"),
         (["--nodes", "1000000"], "1000000 nodes of 8 tasks are 8000000 ranks; expected 1048576 at most"),
         (["--time", "soon"], "--time: 'soon' is no time limit: expected HH:MM:SS, D-HH:MM:SS, or a number of minutes"),
-        (["--time", "0"], "--time 0: expected 2.0 min or more, for the job is told 60 s ahead"),
-        (["--time", "infinite"], "--time infinite: expected 2.0 min or more"),
+        (["--time", "0"], "--time 0: expected HH:MM:SS, D-HH:MM:SS, or a number of minutes, above 0"),
+        (["--time", "infinite"], "--time infinite: expected HH:MM:SS"),
+        (
+            ["--time", "1"],
+            "a time limit of 60 s is too short: this job is told to save 60 s ahead, and maybe 60 s earlier; pass --time 00:04:00",
+        ),
         (["--sbatch=--array=1-2"], "--sbatch=--array=1-2: leave it out"),
         (["--set", "features.count=nine"], "job.toml: features.count: features = 'nine': expected a whole number"),
         (["--set", "features.count=200"], "features = 200 is more than the 120 rows"),

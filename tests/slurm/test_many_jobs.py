@@ -99,6 +99,7 @@ def test_a_pipeline_from_samples_to_a_picture(user, edited, tmp_path):
     assert user.run("squeue", "--noheader", "--format=%C", "--states=all", f"--jobs={jobs[2]}").strip() == "2"
 
     # Where one fails, those that wait for it are taken off the queue.
+    script = edited("pipeline.sh", system=f"system=pendulum samples=0 job={tmp_path}/job.toml folder={folder}")
     said = user.run("bash", script)
     jobs = re.match(r"sent (\d+), (\d+), (\d+), (\d+) and (\d+);", said).groups()
     assert user.end(jobs[0])[:2] == ("FAILED", 2)

@@ -1,6 +1,7 @@
 """How much a job needs, and asks for."""
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -10,7 +11,10 @@ import pytest
 
 from hnn_hpc.forecast import Forecast
 from hnn_hpc.job import load_job
+from hnn_hpc.options import FitOptions
+from hnn_hpc.submission.asking import fitted
 from hnn_hpc.submission.needs import MARGIN, MPI, PETSC, Needs, needs_of, time_to_ask
+from hnn_hpc.submission.partitions import Nodes, Partition, Request
 from hnn_hpc.training import plan_for
 
 
@@ -24,7 +28,7 @@ def test_the_root_needs_more_than_the_others_and_a_node_holds_one_root(make_fore
 
 
 def test_memory_is_asked_for_with_a_margin_in_whole_steps():
-    needs = Needs(rank=400e6, other=200e6, flops=1, seconds=1)
+    needs = Needs(rank=400e6, other=200e6, flops=1, seconds=1, warning=60)
     assert needs.memory_to_ask(3) == 1100 * 2**20  # 1.25 x 800 MB + 100 MB = 1100 MB, 1049 MiB
     assert needs.memory_to_ask(1) == 600 * 2**20
 
@@ -90,3 +94,25 @@ def test_a_fit_stays_within_what_its_rank_would_ask_for(tmp_path, settings, rank
     program = 80_000_000  # of the process that submits
     needs = needs_of(Forecast(6000, 4, options, ranks, 1, program), plan_for(6000, 4, options, "the test"))
     assert least * needs.rank < peak < MARGIN * needs.rank
+
+
+def test_the_warning_is_long_enough_for_the_longest_step_that_cannot_be_interrupted():
+    def warning(features):
+        options = FitOptions(features, supports="dense", bandwidth=1.0, solver="khatri-rao-qr")
+        forecast = Forecast(10**8, 4, options, 4, 1, 1e8)
+        return needs_of(forecast, plan_for(10**8, 4, options, "here")), forecast, plan_for(10**8, 4, options, "here")
+
+    assert warning(1000)[0].warning == 60
+    needs, forecast, plan = warning(10_000)
+    alone = max(stage.seconds(4, 1, forecast.rates) for stage in plan.stages if stage.leaves == 1)
+    assert needs.warning > 2 * alone > 60
+
+
+def test_a_limit_is_that_of_a_partition_that_the_job_fits_into():
+    short = Partition("short", True, 1800, math.inf, math.inf, (Nodes(4, 8, 64e9),))
+    long = Partition("long", False, 172_800, math.inf, math.inf, (Nodes(4, 8, 1e8),))
+    options = FitOptions(10_000, supports="dense", bandwidth=1.0, solver="khatri-rao-qr")
+    forecast = Forecast(10**7, 4, options, 4, 1, 1e8)
+    chosen = plan_for(10**7, 4, options, "here")
+    asked, _ = fitted(Request(2, 2, 1), forecast, chosen, {"short": short, "long": long}, [short, long])
+    assert asked.seconds == 1800

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from hnn_hpc.errors import UserError
-from hnn_hpc.submission.partitions import FORMAT, Nodes, Partition, Request, check_fits, longest_time, named, parse_partitions, tells_memory
+from hnn_hpc.submission.partitions import FORMAT, Nodes, Partition, Request, fitting, longest_time, named, parse_partitions, tells_memory
 
 MIB, GIB = 2**20, 2**30
 
@@ -84,7 +84,7 @@ def request(nodes, tasks, cores=1, gib=None, seconds=None):
     ],
 )
 def test_what_fits_is_let_through(partitions, partition, asked):
-    check_fits(partitions, named(partitions, partition), asked, memory_of)
+    fitting(partitions, named(partitions, partition), asked, memory_of)
 
 
 @pytest.mark.parametrize(
@@ -121,17 +121,17 @@ def test_what_fits_is_let_through(partitions, partition, asked):
 )
 def test_what_does_not_fit_is_refused_with_what_would(partitions, partition, asked, words):
     with pytest.raises(UserError) as refusal:
-        check_fits(partitions, named(partitions, partition), asked, memory_of)
+        fitting(partitions, named(partitions, partition), asked, memory_of)
     assert words in str(refusal.value)
 
 
 def test_what_fits_nowhere_is_not_sent_elsewhere(partitions):
     with pytest.raises(UserError) as refusal:
-        check_fits(partitions, named(partitions, None), request(5000, 1), memory_of)
+        fitting(partitions, named(partitions, None), request(5000, 1), memory_of)
     assert str(refusal.value) == "--nodes is 5000, but the partition main has 2 nodes with 1 core each; pass fewer --nodes"
 
 
 def test_as_many_tasks_as_are_advised_do_fit(partitions):
     with pytest.raises(UserError, match="what would fit: 6 tasks a node"):
-        check_fits(partitions, named(partitions, None), request(1, 8, 1, 80), memory_of)
-    check_fits(partitions, named(partitions, None), Request(1, 6, 1, memory_of(6)), memory_of)
+        fitting(partitions, named(partitions, None), request(1, 8, 1, 80), memory_of)
+    fitting(partitions, named(partitions, None), Request(1, 6, 1, memory_of(6)), memory_of)

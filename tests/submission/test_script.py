@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from hnn_hpc.errors import UserError
-from hnn_hpc.submission import Job, Request, asks_for_memory, check_options, log_file, render_script
+from hnn_hpc.submission import BatchJob, Request, asks_for_memory, check_options, log_file, render_script
 from hnn_hpc.submission.needs import Needs
 
-JOB = Job(
+JOB = BatchJob(
     command=("hnn-hpc", "submit", "jobs/henon_heiles.toml", "--nodes", "2", "--tasks-per-node", "8"),
     fit=("hnn-hpc", "fit", "jobs/henon_heiles.toml"),
     name="henon_heiles",
@@ -21,10 +21,10 @@ JOB = Job(
     output="/home/me/project/results/henon_heiles",
 )
 REQUEST = Request(2, 8, 1, memory=3000 * 2**20, seconds=600)
-NEEDS = Needs(rank=345e6, other=250e6, flops=1.88e11, seconds=0.5)
+NEEDS = Needs(rank=345e6, other=250e6, flops=1.88e11, seconds=0.5, warning=90)
 ODD = 'it\'s 100% "mine" $HOME `ls` #1 & ;é'  # what a shell would take for something else
 SETTINGS = ("--set", 'features.supports=[["q1",\n"q2"], ["p1"]]', "--set", "data.file=my samples.h5", "--output", f"{ODD}/out")
-ODD_JOB = Job(
+ODD_JOB = BatchJob(
     command=(*JOB.command, *SETTINGS),
     fit=(*JOB.fit, *SETTINGS),
     name=ODD,
@@ -49,7 +49,7 @@ WHOLE = """\
 #SBATCH --output=/home/me/project/results/henon_heiles/slurm-%j.out
 #SBATCH --requeue
 #SBATCH --open-mode=append
-#SBATCH --signal=B:USR1@60
+#SBATCH --signal=B:USR1@90
 source /clone/slurm/survive.sh || exit
 source /clone/slurm/environment.sh || exit
 survive srun hnn-hpc fit jobs/henon_heiles.toml

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from hnn_hpc.errors import UserError
-from hnn_hpc.submission.times import checked_limit, parse_time, time_text
+from hnn_hpc.submission.times import check_limit, checked_limit, parse_time, time_text
 
 
 @pytest.mark.parametrize(
@@ -44,11 +44,17 @@ def test_a_time_limit_is_told_in_whole_minutes_and_read_back(seconds, text):
 
 
 def test_a_limit_leaves_time_to_work_in():
+    check_limit(240, 180)
+    with pytest.raises(
+        UserError, match="^a time limit of 119 s is too short: this job is told to save 60 s ahead, .* pass --time 00:04:00"
+    ):
+        check_limit(119, 60)
+
+
+def test_a_limit_is_a_number():
     assert checked_limit("2", "--time") == 120
-    for text in ("0", "1:59", "infinite"):
-        with pytest.raises(
-            UserError, match=f"^--time {text}: expected 2.0 min or more, for the job is told 60 s ahead, and not without end$"
-        ):
+    for text in ("0", "infinite"):
+        with pytest.raises(UserError, match=f"^--time {text}: expected HH:MM:SS, D-HH:MM:SS, or a number of minutes, above 0 and not"):
             checked_limit(text, "--time")
     with pytest.raises(UserError, match="^--time: 'soon' is no time limit"):
         checked_limit("soon", "--time")
