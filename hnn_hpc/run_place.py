@@ -9,6 +9,7 @@ import socket
 import time
 from contextlib import suppress
 from numbers import Real
+from pathlib import Path
 
 from hnn_hpc.errors import UserError
 from hnn_hpc.run_files import LARGEST, STATUS_FILE, read_dictionary
@@ -48,7 +49,8 @@ def take(directory, write, environment=os.environ):
                 os.link(beside, path)  # unlike a rename it fails where there is one
                 return
             except FileExistsError:
-                _remove_dead(path, check_free(directory, environment))
+                if _replaces(beside, path, check_free(directory, environment)):
+                    return
             except OSError:  # a file system without links
                 check_free(directory, environment)
                 os.replace(beside, path)
@@ -118,16 +120,30 @@ def _is_at_work(other, directory, own):
     return watch(directory, other, PATIENCE)[0] == CHANGED
 
 
-def _remove_dead(path, dead):
-    """Remove the status of a dead run, or a blank file (None), but not that of a run which has taken its place meanwhile."""
-    aside = path.with_name(f".{STATUS_FILE}.{secrets.token_hex(4)}.partial")
-    with suppress(FileNotFoundError):  # another one was quicker
-        os.rename(path, aside)
+def _replaces(beside, path, dead):
+    """Put a file in the place of the status of a dead run, or of a blank one (None); return whether that was there still.
+
+    Only one can do that at a time, who has given the dead file a second name, and sees by that which file it is.
+    """
+    aside = path.with_name(f".{STATUS_FILE}.{dead['started'] if dead else 'blank'}.partial")
+    try:
+        os.link(path, aside)
+    except FileNotFoundError:
+        return False
+    except FileExistsError:  # another one is at it, or has died at it
+        with suppress(FileNotFoundError):
+            if time.time() - aside.stat().st_ctime > PATIENCE:
+                aside.unlink()
+        time.sleep(BEAT / 100)
+        return False
+    try:
         found = read_dictionary(aside)
-        if found and not (dead and all(found.get(name) == dead[name] for name in OWNER)):
-            with suppress(FileExistsError):
-                os.link(aside, path)
-        aside.unlink()
+        is_dead = _is_blank(aside) if dead is None else bool(found) and all(found.get(name) == dead[name] for name in OWNER)
+        if is_dead:
+            os.replace(beside, path)
+        return is_dead
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def _is_blank(path):
@@ -140,10 +156,13 @@ def _is_blank(path):
 
 
 def _is_alive(process):
+    """Return whether a process of this host is there, and no zombie, where the system tells."""
     try:
         os.kill(int(process), 0)
     except (ProcessLookupError, TypeError, ValueError, OverflowError):
         return False
     except OSError:  # somebody else's
         return True
+    with suppress(OSError, IndexError):
+        return Path(f"/proc/{int(process)}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     return True

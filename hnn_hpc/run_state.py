@@ -45,8 +45,9 @@ def run_state(directory):
     problem = None if state else _problem(log)
     if not state and (problem or saved):
         state = FAILED if problem else INTERRUPTED
-    if not state and log and not os.path.getsize(log):
-        state = WAITING
+    with suppress(OSError):
+        if not state and log and not os.path.getsize(log):
+            state = WAITING
     if not state:
         return None
     found = {"state": state, "result": result, "status": status, "silent_seconds": silent, "saved": saved or None}
@@ -59,11 +60,12 @@ def run_states(directory):
     A log alone makes a run only where none lies below it: jobs that are sent by hand leave theirs anywhere.
     """
     folders = []
-    for folder, below, names in os.walk(directory):
-        if {RESULT_FILE, STATUS_FILE} & set(names) or saved_blocks(Path(folder) / CHECKPOINT):
+    for name, below, _ in os.walk(directory):
+        folder = Path(name)
+        if read_status(folder) or read_result(folder) or saved_blocks(folder / CHECKPOINT):
             below.clear()
         below.sort()
-        folders.append(Path(folder))
+        folders.append(folder)
     with ThreadPoolExecutor(MOST_WATCHED) as pool:
         states = [state for state in pool.map(run_state, folders) if state]
     above = {str(parent) for state in states for parent in Path(state["directory"]).parents}
@@ -100,7 +102,7 @@ def _written(path):
 def _newest_log(directory):
     """Return the path of the newest log of a job of SLURM in the directory, or None."""
     with suppress(OSError):
-        return max((path for path in directory.iterdir() if LOG.fullmatch(path.name)), key=_written, default=None)
+        return max((path for path in directory.iterdir() if LOG.fullmatch(path.name) and path.is_file()), key=_written, default=None)
     return None
 
 

@@ -84,11 +84,13 @@ class RunStatus:
         self._beats += 1
         beside = self._directory / f".{STATUS_FILE}.partial"
         with suppress(OSError):
-            if not is_of(read_status(self._directory), self._about):
+            there = os.path.lexists(self._path)
+            if there and not is_of(read_status(self._directory), self._about):
                 return
             try:
                 self._write_to(beside)
-                os.replace(beside, self._path)
+                (os.replace if there else os.link)(beside, self._path)  # a link takes no other run's place
+                beside.unlink(missing_ok=True)
             except OSError:
                 beside.unlink(missing_ok=True)
                 os.utime(self._path)

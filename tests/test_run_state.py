@@ -204,6 +204,13 @@ def test_a_failed_run_has_the_last_error_of_its_newest_log(tmp_path):
     assert run_state.run_state(tmp_path) is None
 
 
+def test_what_is_no_log_but_called_so_is_left_out(tmp_path):
+    (tmp_path / "slurm-1.out").symlink_to("nowhere")
+    os.mkfifo(tmp_path / "slurm-2.out")
+    (tmp_path / "slurm-3.out").mkdir()
+    assert run_state.run_state(tmp_path) is None
+
+
 def test_of_a_long_log_the_end_is_read(tmp_path):
     filler = b"\xff" * 80 + b"\n"
     log = b"hnn-hpc: error: too early\n" + filler * (run_state.LOG_BYTES // len(filler) + 1)
@@ -282,6 +289,13 @@ def test_the_runs_below_a_folder_are_told_in_order_each_once(tmp_path, running):
     assert told == [("a", "running"), ("b/1", "silent"), ("b/2", "finished")]
     assert [run["state"] for run in run_state.run_states(tmp_path / "b/2")] == ["finished"]
     assert run_state.run_states(tmp_path / "c") == run_state.run_states(tmp_path / "nowhere") == []
+
+
+@pytest.mark.parametrize("name", ["status.json", "result.json"])
+def test_a_file_of_another_program_hides_no_run_below_it(tmp_path, name):
+    finish(tmp_path / "run")
+    (tmp_path / name).write_text('{"of": "another program"}')
+    assert [run["directory"] for run in run_state.run_states(tmp_path)] == [str(tmp_path / "run")]
 
 
 def test_many_that_were_killed_are_watched_together(tmp_path):

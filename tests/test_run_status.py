@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -337,6 +338,17 @@ def test_that_of_a_process_of_this_host_that_has_ended_is_taken_over_at_once(tmp
     assert seconds_to_take(tmp_path) < run_place.BEAT / 4
 
 
+def test_that_of_a_process_that_has_ended_and_that_nobody_has_asked_for_its_end_too(tmp_path, left):
+    zombie = subprocess.Popen([sys.executable, "-c", ""], stdout=-1)
+    zombie.stdout.read()  # until it has ended
+    left(process=zombie.pid)
+    deadline = time.monotonic() + 20
+    while Path(f"/proc/{zombie.pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
+        assert time.monotonic() < deadline
+    assert seconds_to_take(tmp_path) < run_place.BEAT / 4
+    zombie.communicate()
+
+
 def test_that_of_an_earlier_start_of_this_very_job_is_taken_over_at_once(tmp_path, left):
     left(job="7", restarts=0, host="another")
     assert seconds_to_take(tmp_path, {"SLURM_JOB_ID": "7", "SLURM_RESTART_COUNT": "1"}) < run_place.BEAT / 4
@@ -403,8 +415,16 @@ def test_of_two_that_take_it_at_once_one_succeeds(tmp_path, left, dead):
 
 def test_a_status_that_another_run_has_put_in_place_meanwhile_stays(tmp_path, left):
     left(process=1, host="another", started=2.0)
-    run_place._remove_dead(tmp_path / "status.json", json.loads((tmp_path / "status.json").read_text()) | {"started": 1.0})
-    assert read_status(tmp_path)["started"] == 2.0 and len(list(tmp_path.iterdir())) == 1
+    (tmp_path / "mine").touch()
+    dead = read_status(tmp_path) | {"started": 1.0}
+    assert not run_place._replaces(tmp_path / "mine", tmp_path / "status.json", dead)
+    assert read_status(tmp_path)["started"] == 2.0 and sorted(os.listdir(tmp_path)) == ["mine", "status.json"]
+
+
+def test_what_a_run_leaves_that_dies_while_it_takes_a_directory_is_in_nobodys_way(tmp_path, short, left, dead):
+    left(process=dead, started=1.0)
+    os.link(tmp_path / "status.json", tmp_path / ".status.json.1.0.partial")
+    seconds_to_take(tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"", b"\0" * 700])

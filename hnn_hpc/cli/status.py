@@ -9,10 +9,10 @@ from hnn_hpc.run_place import told
 from hnn_hpc.run_state import FAILED, FINISHED, INTERRUPTED, RUNNING, SILENT, WAITING, run_states
 
 HELP = "tell how far a fit is, or what became of it, from the files in its directory; of several fits below it, one table"
-WAY_ON = {
-    SILENT: "it was killed, or its node was, if that does not change; with --resume it goes on from its checkpoint, if there is one",
-    INTERRUPTED: "with --resume it goes on from its checkpoint; a job of SLURM that is queued again does so by itself",
-    FAILED: "once that is mended, --resume goes on from its checkpoint, if there is one",
+WAY_ON = {  # what there is to say, and what --resume would do then
+    SILENT: "no sign of life: it was killed, or its node or disk has failed; with --resume it {}",
+    INTERRUPTED: "with --resume it {}; a job of SLURM that is queued again does so by itself",
+    FAILED: "once that is mended, --resume {}",
     WAITING: "a job of SLURM that has not begun, or has not said a word: see squeue --me",
 }
 
@@ -43,7 +43,11 @@ def describe(result):
 
 def _one(run):
     found, status = run["result"], run["status"]
-    rows = [("directory", run["directory"]), ("state", run["state"]), ("problem", run["problem"]), ("", WAY_ON.get(run["state"]))]
+    rows = [("directory", run["directory"]), ("state", run["state"]), ("problem", run["problem"])]
+    if run["state"] in WAY_ON:
+        rows.append(
+            ("", WAY_ON[run["state"]].format("goes on from its checkpoint" if run["saved"] else "begins anew: there is no checkpoint"))
+        )
     if run["state"] in (FAILED, WAITING):
         rows.append(("log", run["log"]))
     if status:
@@ -76,7 +80,7 @@ def _at_work(status, silent):
     return [
         ("fit", f"{_size(status)}, on {count(status['ranks'], 'rank')}"),
         ("run", f"{told(status)}{restarts}"),
-        ("for", duration(status["updated"] - status["started"])),
+        ("running for", duration(status["updated"] - status["started"])),
         ("stage", f"{status['stage']}{steps or ''}, for {duration(status['stage_seconds'])}"),
         ("rate", rate),
         ("remaining", None if remaining is None or silent else f"about {duration(remaining)} of the solve"),
@@ -90,12 +94,15 @@ def _of_result(result):
     return [
         ("fit", _size(result)),
         ("run", f"{result['solver']} on {count(result['ranks'], 'rank')}, {count(result['threads'], 'thread')} each"),
-        ("for", duration(seconds["total"])),
+        ("took", duration(seconds["total"])),
         ("rate", f"{result['flops'] / solve / 1e9:.3g} GF/s in the solve of {duration(solve)}" if solve > 0 else None),
         ("peak memory", f"{byte_size(result['peak_memory_bytes'])} on the largest rank"),
-        ("energy error", f"{scientific(_error(result, 'energy_error'))} relative"),
-        ("gradient error", f"{scientific(_error(result, 'gradient_error'))} relative"),
+        *((name, _relative(_error(result, name.replace(" ", "_")))) for name in ("energy error", "gradient error")),
     ]
+
+
+def _relative(error):
+    return "unknown, for there is nothing to compare with" if error is None else f"{scientific(error)} relative"
 
 
 def _several(runs):

@@ -57,24 +57,29 @@ MISFORTUNES = {
 
 
 def trial(user, name, job_file, whole, folder, rng, duration):
-    """Let one thing befall one fit, and return what it cost, a dictionary; None where the fit was quicker."""
+    """Let one thing befall one fit, and return what came of it, a dictionary; None where the fit was quicker."""
     job = user.fit(job_file, folder, options=["--nodelist=n1,n2"])
     wait_until(lambda: ranks_of(job), "the fit did not start")
     time.sleep(rng.uniform(0, duration))
-    if user.state(job)[0] != "RUNNING":
+    if user.state(job)[0] != "RUNNING" or not ranks_of(job):
         return None
+    saved = [path.stat().st_mtime for path in folder.glob("checkpoint/*")]
     MISFORTUNES[name](user, job, rng)
     befell = time.time()
-    user.wait_for(job, "PENDING", restarts=1)
-    queued = time.time() - befell
-    saved = [path.stat().st_mtime for path in folder.glob("checkpoint/*")]
-    user.run("scontrol", "update", f"jobid={job}", "reqnodelist=")
-    end = user.end(job)
-    assert end == ("COMPLETED", 0, 1), (end, log_of(folder))
-    assert_same_model(folder, whole)
-    for node in ("n1", "n2"):
-        if "down" in user.run("sinfo", "--noheader", f"--nodes={node}", "--format=%T"):
-            user.bring_back(node)
+    try:
+        user.wait_for(job, "PENDING", "COMPLETING", restarts=1)
+        queued = time.time() - befell
+        user.wait_for(job, "PENDING", "RUNNING", restarts=1)
+        user.run("scontrol", "update", f"jobid={job}", "reqnodelist=", check=False)
+        end = user.end(job)
+        assert end == ("COMPLETED", 0, 1), end
+        assert_same_model(folder, whole)
+    except AssertionError as error:
+        return {"failure": f"{error}", "log": log_of(folder)}
+    finally:
+        for node in ("n1", "n2"):
+            if "down" in user.run("sinfo", "--noheader", f"--nodes={node}", "--format=%T"):
+                user.bring_back(node)
     taken_over = DONE.findall(log_of(folder))
     return {"queued": queued, "unsaved": befell - max(saved) if saved else None, "taken_over": int(taken_over[-1]) if taken_over else 0}
 
@@ -114,15 +119,14 @@ def main():
                     print(f"{name}: {outcome}", file=sys.stderr, flush=True)
             rows.append((name, outcomes))
         restarts = None if arguments.only else over_the_limit(user, folder)
-    print(
-        "| what | same bits | seconds until it is queued again: median, longest | went on from a checkpoint | longest since the last save |"
-    )
+    print("| what | same bits | seconds until it is queued again: median, longest | went on from a checkpoint | since its last save |")
     print("|---|---|---|---|---|")
     for name, outcomes in rows:
-        queued, unsaved = [some["queued"] for some in outcomes], [some["unsaved"] for some in outcomes if some["unsaved"] is not None]
-        times = f"{statistics.median(queued):.1f}, {max(queued):.1f}"
-        resumed = sum(some["taken_over"] > 0 for some in outcomes)
-        print(f"| {name} | {len(outcomes)} of {len(outcomes)} | {times} | {resumed} | {max(unsaved, default=float('nan')):.1f} s |")
+        good = [some for some in outcomes if "failure" not in some]
+        queued, unsaved = [some["queued"] for some in good], [some["unsaved"] for some in good if some["unsaved"] is not None]
+        times = f"{statistics.median(queued):.1f}, {max(queued):.1f}" if good else "-"
+        resumed = sum(some["taken_over"] > 0 for some in good)
+        print(f"| {name} | {len(good)} of {len(outcomes)} | {times} | {resumed} | {max(unsaved, default=float('nan')):.1f} s |")
     if restarts:
         print(f"\nA fit of more than a minute with a time limit of one minute: the same bits, started again {restarts} times.")
 

@@ -74,7 +74,7 @@ def test_of_a_run_at_work_the_text_says_what_where_how_far_and_how_long(status):
         "state": "running",
         "fit": "1 200 000 samples of 4 coordinates, 700 features, on 2 ranks",
         "run": "process 123 on n1",
-        "for": "3.0 min",
+        "running for": "3.0 min",
         "stage": "factor, 20 of 32 steps of the first rank, for 50 s",
         "rate": "0.4 steps a second",
         "remaining": "about 40 s of the solve",
@@ -100,7 +100,7 @@ def test_of_a_run_that_was_killed_the_text_says_so_and_how_to_go_on(status):
     text = status("results")
     found = rows(text)
     assert found["state"] == "silent" and re.fullmatch(r"5\d s ago", found["last sign"])
-    assert "it was killed, or its node was" in found[""] and "--resume" in found[""]
+    assert "no sign of life: it was killed, or its node or disk has failed" in found[""] and "--resume" in found[""]
     assert "remaining" not in found
 
 
@@ -113,7 +113,7 @@ def test_of_an_interrupted_run_the_checkpoint_is_told_and_the_last_error(status,
         "directory": "results",
         "state": "failed",
         "problem": "OSError: no such luck",
-        "": "once that is mended, --resume goes on from its checkpoint, if there is one",
+        "": "once that is mended, --resume goes on from its checkpoint",
         "log": "results/slurm-5.out",
     }
 
@@ -125,7 +125,7 @@ def test_of_a_failed_run_the_error_is_told(status):
         "directory": "results",
         "state": "failed",
         "problem": "job.toml: this job file does not exist",
-        "": "once that is mended, --resume goes on from its checkpoint, if there is one",
+        "": "once that is mended, --resume begins anew: there is no checkpoint",
         "log": "results/slurm-5.out",
     }
 
@@ -138,7 +138,7 @@ def test_of_a_finished_run_the_result_is_told(status):
     assert found["run"].startswith(f"{result['solver']} on 1 rank, ") and found["rate"].endswith(" s") and "GF/s" in found["rate"]
     assert found["energy error"] == f"{result['test']['energy_error']:.2e} relative"
     assert found["gradient error"] == f"{result['test']['gradient_error']:.2e} relative"
-    assert {"for", "peak memory"} < set(found) and "problem" not in found
+    assert {"took", "peak memory"} < set(found) and "problem" not in found
 
 
 def test_the_rate_of_a_run_that_took_something_over_is_not_told(status, monkeypatch):
@@ -149,12 +149,12 @@ def test_the_rate_of_a_run_that_took_something_over_is_not_told(status, monkeypa
     assert found["state"] == "finished" and "rate" not in found
 
 
-def test_an_error_that_is_unknown_is_a_dash(status):
+def test_an_error_that_is_unknown_is_told_as_such(status):
     size = ["--trajectories", "5", "--steps", "9", "--time-step", "0.1"]
     assert main(["generate", "pendulum", *size, "--output", "samples.h5", "--quiet"]) == 0
     Path("file.toml").write_text('[data]\nfile = "samples.h5"\n[features]\ncount = 20\nbandwidth = 0.5\nsupports = "dense"\n')
     assert main(["fit", "file.toml", "--quiet", "--output", "results"]) == 0
-    assert rows(status("results"))["energy error"] == "- relative"
+    assert rows(status("results"))["energy error"] == "unknown, for there is nothing to compare with"
 
 
 def test_a_result_that_a_later_run_came_to_replace_is_an_older_one(status, monkeypatch):
