@@ -27,7 +27,9 @@ class Interruption(HnnError):
     Unlike KeyboardInterrupt it is an `Exception`, so that the ranks agree on it as on any other.
     """
 
-    def __init__(self, message="interrupted", resumable=False):
+    BARE = "interrupted"  # the message of one that nobody has met who could say how to go on
+
+    def __init__(self, message=BARE, resumable=False):
         super().__init__(message)
         self.resumable = resumable
 

@@ -37,8 +37,8 @@ def run_job(job, communicator, force=False, progress=None, resume=False, interru
     try:
         with options_in_petsc(petsc_options, communicator):
             return _run(job, communicator, progress, checkpoint, petsc_options)
-    except Interruption as error:
-        raise _with_way_on(error, checkpoint, time.perf_counter() - start) from None
+    except Interruption:
+        raise _with_way_on(checkpoint, time.perf_counter() - start) from None
     except OutputError as error:
         if not checkpoint.files:
             raise
@@ -50,10 +50,10 @@ def run_job(job, communicator, force=False, progress=None, resume=False, interru
         raise NotCertifiedError(f"{error}; {way_on}", error.solution) from None
 
 
-def _with_way_on(error, checkpoint, seconds):
+def _with_way_on(checkpoint, seconds):
     """Return an `Interruption` that says how to go on, after so many seconds of work."""
     if not checkpoint.seconds:
-        return error
+        return Interruption("interrupted; nothing is saved, for output.checkpoint_seconds is 0")
     restarts = restarts_by_slurm(os.environ)
     if restarts >= MOST_RESTARTS and seconds > FRUITLESS and not checkpoint.has_saved:
         return Interruption(

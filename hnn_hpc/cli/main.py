@@ -20,7 +20,7 @@ from hnn_hpc.cli.exit_codes import DONE, EXIT_CODES, exit_code_of
 from hnn_hpc.cli.interruption import interruptions_raised
 from hnn_hpc.cli.launch import Rendezvous, dying_with_launcher, launched_communicator, launched_rank_and_size
 from hnn_hpc.cli.progress import ProgressBar, ProgressLog
-from hnn_hpc.errors import HnnError, UserError
+from hnn_hpc.errors import HnnError, Interruption, UserError
 from hnn_hpc.json_text import json_text
 
 COMMANDS = {
@@ -73,6 +73,9 @@ def _run(argv, interruptions, rank, size):
     except Exception as error:
         if progress:
             progress.finish()
+        if argv[:1] == ["fit"] and isinstance(error, Interruption) and str(error) == Interruption.BARE:
+            words = "interrupted before the fit began, or after its end; the same command with --resume goes on, or says that it is done"
+            error = Interruption(words, resumable=True)
         # Ranks that fail alike end alike. One that fails alone, by a mistake of the program, must end the others, which wait for it.
         together = isinstance(error, HnnError) and rendezvous is not None and rendezvous.everybody_comes()
         alone = size > 1 and communicator is not None and not together
