@@ -61,7 +61,7 @@ def _with_way_on(checkpoint, seconds):
             f"short to get from one save to the next; with a longer one, --resume goes on; {checkpoint.summary()}"
         )
     if checkpoint.problem:
-        return Interruption(f"interrupted; {checkpoint.summary()}, but not all that was computed: {checkpoint.problem}")
+        return Interruption(f"interrupted; {checkpoint.summary()}, for not everything could be saved: {checkpoint.problem}")
     begins = "goes on from there" if checkpoint.files else "begins at the beginning"
     return Interruption(f"interrupted; {checkpoint.summary()}; the same command with --resume {begins}", resumable=True)
 
@@ -134,6 +134,7 @@ def _compute(job, communicator, progress, checkpoint, petsc_options, sources, st
     fit.model.provenance = fit.model.provenance | {name: result[name] for name in ("job", "petsc_options")}
     with communicator.together():
         if communicator.is_root:
+            progress.check_place()
             write_results(job.directory, fit.model, result, checkpoint.force)
             checkpoint.remove()
     return result

@@ -16,7 +16,7 @@ FINISHED, RUNNING, SILENT, INTERRUPTED, FAILED, WAITING = "finished", "running",
 NUMBERS = ("samples", "dof", "features", "ranks", "threads", "flops", "peak_memory_bytes", "resumed")  # of a result
 LOG = re.compile(r"slurm-\d+\.out")
 ERROR = re.compile(r"hnn-hpc: error[^:]*: (.*)")  # see `cli.main`
-INTERRUPTION = "interrupted; "  # of which such an error tells that the run can go on
+INTERRUPTION = "interrupted"  # of which such an error tells that the run can go on
 MOST_WATCHED = 200  # at once
 LOG_BYTES = 100_000  # of its end, that are looked through
 
@@ -42,8 +42,10 @@ def run_state(directory):
     elif result and not any(solve["seconds_ago"] < since_result for solve in saved):  # which are of a run that came to replace it
         state = FINISHED
     log = _newest_log(directory)
-    problem = None if state else _problem(log)
-    if not state and (problem or saved):
+    error = None if state else _last_error(log)
+    was_told = bool(error) and error.startswith(INTERRUPTION)
+    problem = None if was_told else error
+    if not state and (problem or saved or was_told):
         state = FAILED if problem else INTERRUPTED
     with suppress(OSError):
         if not state and log and not os.path.getsize(log):
@@ -106,11 +108,11 @@ def _newest_log(directory):
     return None
 
 
-def _problem(log):
-    """Return the last error in a log, unless it was an interruption; None without one."""
+def _last_error(log):
+    """Return the last error in a log, None without one."""
     with suppress(OSError, TypeError):
         with open(log, "rb") as stream:
             stream.seek(max(0, os.path.getsize(log) - LOG_BYTES))
             errors = ERROR.findall(stream.read().decode(errors="replace"))
-        return errors[-1] if errors and not errors[-1].startswith(INTERRUPTION) else None
+        return errors[-1] if errors else None
     return None

@@ -5,11 +5,12 @@ import threading
 import time
 from contextlib import suppress
 
+from hnn_hpc.errors import OutputError
 from hnn_hpc.json_text import json_text
 from hnn_hpc.progress import expect
 from hnn_hpc.remaining_time import RemainingTime
 from hnn_hpc.run_files import STATUS_FILE, make_directory
-from hnn_hpc.run_place import BEAT, is_of, read_status, take, this_process
+from hnn_hpc.run_place import BEAT, PATIENCE, is_of, read_status, take, this_process, told
 
 
 class RunStatus:
@@ -26,6 +27,7 @@ class RunStatus:
         self._environment = environment
         self._about = about | this_process(environment) | {"started": time.time()}
         self._work, self._beats, self._ended = RemainingTime(), 0, threading.Event()
+        self._taker = None  # the status of the run that has taken the directory meanwhile
         self._thread = threading.Thread(target=self._beat, name="status", daemon=True)
 
     def begin(self):
@@ -52,6 +54,14 @@ class RunStatus:
         """Return what the file holds."""
         return self._about | self._work.as_dict() | {"updated": time.time(), "beats": self._beats}
 
+    def check_place(self):
+        """Raise `OutputError` where another run has taken the directory, as one may that finds no sign of life for long."""
+        if self._taker:
+            other = f"another run has taken over {self._directory}: {told(self._taker)}"
+            raise OutputError(
+                f"{other}; this one, which gave no sign of life for {PATIENCE:g} s or more, ends and leaves everything to that"
+            )
+
     # As a progress object
 
     def expect(self, stages):
@@ -59,6 +69,7 @@ class RunStatus:
         self._work.expect(stages)
 
     def start(self, stage, total):
+        self.check_place()
         if self._progress:
             self._progress.start(stage, total)
         self._work.start(stage, total)
@@ -76,8 +87,10 @@ class RunStatus:
     # The file
 
     def _beat(self):
-        while not self._ended.wait(BEAT):
+        pause = BEAT / 10  # at first: the run has only just begun
+        while not self._ended.wait(pause):
             self._write()
+            pause = BEAT
 
     def _write(self):
         """Write the file or, on a full disk, mark it as new, if it is ours still. The run goes on even where neither can be."""
@@ -85,7 +98,9 @@ class RunStatus:
         beside = self._directory / f".{STATUS_FILE}.partial"
         with suppress(OSError):
             there = os.path.lexists(self._path)
-            if there and not is_of(read_status(self._directory), self._about):
+            found = read_status(self._directory)
+            if there and not is_of(found, self._about):
+                self._taker = self._taker or found
                 return
             try:
                 self._write_to(beside)

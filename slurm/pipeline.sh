@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # usage: bash slurm/pipeline.sh [options of sbatch, such as --account=...]     from the project's root
 #
-# Sends five jobs that wait for one another: generate samples, and others to test on; fit; evaluate; draw. Sent again, they do it anew. Edit:
+# Sends five jobs that wait for one another: generate samples, others to test on, fit, evaluate, draw. Sent again, they do it anew. Edit:
 system=henon-heiles samples=20000 job=jobs/pipeline.toml folder=results/pipeline # the job file names the folder too
 # export HNN_HPC_SITE=1 HNN_HPC_MODULES="python openmpi petsc"
 set -euo pipefail
-options=(--parsable --kill-on-invalid-dep=yes --cpus-per-task=1 --mem-per-cpu=4G --time=01:00:00 "$@")
+[ -f slurm/survive.sh ] || { echo "hnn_hpc: run this from the project's root" >&2 && exit 2; }
 mkdir -p "$folder"
-
+options=(--parsable --kill-on-invalid-dep=yes --cpus-per-task=1 --mem-per-cpu=4G --time=01:00:00 "$@")
 send() { # [AFTER] RANKS ARGUMENTS: a job that runs hnn-hpc with these arguments once the jobs AFTER have ended well; prints its number
     sbatch "${options[@]}" ${1:+"--dependency=afterok:$1"} --ntasks="$2" --job-name="hnn-hpc-$3" --output="$folder/slurm-%j.out" << JOB
 #!/usr/bin/env bash

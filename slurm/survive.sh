@@ -19,9 +19,14 @@ export SLURM_OPEN_MODE=append
 export SLURM_WAIT="${SLURM_WAIT:-5}" SLURM_KILL_BAD_EXIT=0
 
 survive() {
-    local code=75 state kills empty job=${SLURM_JOB_ID:?survive is for a job of SLURM}
-    # The last task of an array has the number of the whole array.
-    [ -z "${SLURM_ARRAY_JOB_ID:-}" ] || job=${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID
+    local code=75 state id array task empty kills=0 job=${SLURM_JOB_ID:-} most=${HNN_HPC_RESTARTS:-5}
+    [ -n "$job" ] || hnn_hpc_refuse "this is for a job of SLURM: send it by sbatch"
+    [[ $most =~ ^(0|[1-9][0-9]{0,5})$ ]] || hnn_hpc_refuse "HNN_HPC_RESTARTS is '$most'; expected a whole number"
+    # The last task of an array has the number of the whole array. Variables may be those of the job that sent this one: SLURM is asked.
+    state=$(hnn_hpc_ask "$job" JobID,ArrayJobID,ArrayTaskID) || exit
+    while read -r id array task; do
+        [ "$id" != "$SLURM_JOB_ID" ] || [[ ! $task =~ ^[0-9]+$ ]] || job=${array}_$task
+    done <<< "$state"
     state=$(hnn_hpc_ask "$job" RestartCnt) || exit
     export SLURM_RESTART_COUNT=${state:-0} # that of the environment may be of the job that sent this one
     # Killed ranks leave shared memory behind that has the numbers of job and step, and an MPI of the same numbers stumbles over it. So
@@ -46,7 +51,7 @@ survive() {
     if [ "$code" != 75 ]; then # the job's comment counts what its starts cannot tell each other
         state=$(hnn_hpc_ask "$job" Comment) || exit "$code"
         [[ ! $state =~ ^(.*)\(killed\ ([0-9]+)\)$ ]] || state=${BASH_REMATCH[1]% } kills=${BASH_REMATCH[2]}
-        if ((${kills:=0} >= ${HNN_HPC_RESTARTS:-5})); then
+        if ((kills >= most)); then
             echo "hnn_hpc: a rank was killed, or out of memory, for the $((kills + 1)). time: the job is not queued again" >&2
             exit "$code"
         fi
@@ -56,12 +61,16 @@ survive() {
     exit 75
 }
 
-# Prints what squeue tells of a job, with single spaces between the words.
+hnn_hpc_refuse() {
+    echo "hnn_hpc: $1" >&2
+    exit 2
+}
+
+# Prints what squeue tells of a job, with single spaces between the words, one line a task.
 hnn_hpc_ask() { # JOB FIELDS
     local told
     told=$(hnn_hpc_try squeue --noheader --jobs="$1" --Format="${2//,/:200,}:200") || return
-    read -ra told <<< "$told"
-    echo "${told[*]}"
+    while read -ra told; do echo "${told[*]}"; done <<< "$told"
 }
 
 # Runs a command of SLURM, whose controller may be busy, three times if it must.

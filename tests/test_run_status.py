@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from hnn_hpc import remaining_time, run_place, run_status
-from hnn_hpc.errors import UserError
+from hnn_hpc.errors import OutputError, UserError
 from hnn_hpc.run_place import check_free, read_status, take, told
 from hnn_hpc.run_status import RunStatus
 
@@ -446,3 +446,22 @@ def test_what_is_no_status_is_in_the_way_and_stays(tmp_path, content):
         RunStatus(tmp_path, ABOUT, environment={}).begin()
     assert list(tmp_path.iterdir()) == [path]
     assert content in (None, "pipe") or path.read_text() == content
+
+
+def test_a_run_whose_directory_another_one_has_taken_ends_and_leaves_it_alone(tmp_path, short, left):
+    """As after a suspension: the other one has waited long enough."""
+    status = RunStatus(tmp_path, ABOUT, environment={})
+    status.begin()
+    status.check_place()
+    left(host="another", started=1.0)
+    deadline = time.monotonic() + 20
+    while status._taker is None:
+        assert time.monotonic() < deadline
+        time.sleep(BEAT)
+    for act in (status.check_place, lambda: status.start("factor", 3)):
+        with pytest.raises(
+            OutputError, match=f"another run has taken over {tmp_path}: process .* on another; this one, which gave no sign"
+        ):
+            act()
+    status.end()
+    assert read_status(tmp_path)["host"] == "another"

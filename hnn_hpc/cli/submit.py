@@ -14,7 +14,7 @@ from hnn_hpc.peak_memory import peak_memory_bytes
 from hnn_hpc.run import open_sources
 from hnn_hpc.run_files import CHECKPOINT, check_directory, make_directory
 from hnn_hpc.run_place import told
-from hnn_hpc.run_state import RUNNING, run_state
+from hnn_hpc.run_state import RUNNING, WAITING, run_state
 from hnn_hpc.storage import Checkpoint
 from hnn_hpc.submission import (
     BatchJob,
@@ -74,7 +74,10 @@ def run(arguments, communicator, progress):
     check_requirements(job.options.sampler, source.has_energies, source.location)
     chosen = plan_for(source.count, source.dimension, job.options, source.location)
     check_directory(job.directory, arguments.force)
-    if (state := run_state(job.directory)) and state["state"] == RUNNING:
+    state = run_state(job.directory)
+    if state and state["state"] == WAITING:
+        _say(f"a job may be waiting for {job.directory} already, whose log is {state['log']}: see squeue --me")
+    if state and state["state"] == RUNNING:
         run = told(state["status"])
         raise UserError(f"another run is at work in {job.directory}: {run}; wait for it, end it, or give another --output to this one")
     Checkpoint(job.directory / CHECKPOINT, job.checkpoint_seconds, arguments.resume, arguments.force, say=_say).prepare()

@@ -49,11 +49,9 @@ def send(script, say=lambda text: None):
 
 def sending_environment(environment):
     """Return the environment (a mapping) without what would override the script, and what belongs to the job that this runs in."""
-    inside = "SLURM_JOB_ID" in environment
+    foreign = ("SLURM_", "PMI") if "SLURM_JOB_ID" in environment else ("SLURM_ARRAY_",)
     return {
-        name: value
-        for name, value in environment.items()
-        if name not in OVERRIDING and not (inside and name.startswith(("SLURM_", "PMI")) and name not in OF_USERS)
+        name: value for name, value in environment.items() if name not in OVERRIDING and (name in OF_USERS or not name.startswith(foreign))
     }
 
 

@@ -7,6 +7,7 @@ from hnn_hpc.errors import UserError
 from hnn_hpc.quantities import duration
 
 WARNING = 60  # seconds at least between the signal to a job and its time limit: to end blocks and save
+LONGEST = 365 * 86400
 EARLY = 60  # seconds that SLURM may give the signal too early
 NO_LIMIT = ("infinite", "unlimited", "n/a")
 FORMS = "HH:MM:SS, D-HH:MM:SS, or a number of minutes"
@@ -34,8 +35,8 @@ def checked_limit(text, what):
         seconds = parse_time(text)
     except UserError as error:
         raise UserError(f"{what}: {error}") from None
-    if not 0 < seconds < math.inf:
-        raise UserError(f"{what} {text}: expected {FORMS}, above 0 and not without end")
+    if not 0 < seconds <= LONGEST:
+        raise UserError(f"{what} {text}: expected {FORMS}, above 0 and at most a year")
     return seconds
 
 

@@ -266,7 +266,7 @@ def test_an_interruption_that_a_full_disk_keeps_from_saving_is_exit_1(monkeypatc
     with full_disk() as limit_to:
         limit_to(14_000)
         assert interrupted_at(monkeypatch, 30) == 1
-    assert "error: interrupted; nothing is saved yet, but not all that was computed: cannot write" in capsys.readouterr().err
+    assert "error: interrupted; nothing is saved yet, for not everything could be saved: cannot write" in capsys.readouterr().err
 
 
 # Signals within the block that puts them off

@@ -31,8 +31,10 @@ def survive(tmp_path):
         (tmp_path / name).chmod(0o755)
     shutil.copy(ROOT / "slurm/survive.sh", tmp_path)
 
-    def run(step="exit 0", script="survive srun fit", state="RUNNING", restarts=0, comment="", seconds=None, **variables):
-        (tmp_path / "job").write_text(f"State={state}\nRestartCnt={restarts}\nComment={comment}\n")
+    def run(step="exit 0", script="survive srun fit", state="RUNNING", restarts=0, comment="", array="5 N/A", seconds=None, **variables):
+        fields = {"JobID": "7", "State": state, "RestartCnt": restarts, "Comment": comment}
+        fields |= dict(zip(("ArrayJobID", "ArrayTaskID"), array.split(), strict=True))
+        (tmp_path / "job").write_text("".join(f"{name}={value}\n" for name, value in fields.items()))
         (tmp_path / "calls").write_text("")
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("SLURM", "HNN_HPC"))}
         environment |= {"PATH": f"{tmp_path}:{os.environ['PATH']}", "SLURM_JOB_ID": "7", "STEP": step} | variables
@@ -75,8 +77,20 @@ def test_a_job_that_runs_elsewhere_meanwhile_is_left_alone(survive):
 
 
 def test_a_task_of_an_array_is_named_as_such(survive):
-    told = survive("exit 75", SLURM_ARRAY_JOB_ID="7", SLURM_ARRAY_TASK_ID="3")
-    assert told == (75, "", ["srun fit", "scontrol requeue 7_3"])
+    told = survive("exit 75", array="5 3")
+    assert told == (75, "", ["srun fit", "scontrol requeue 5_3"])
+
+
+def test_a_job_that_was_sent_from_a_task_of_an_array_leaves_that_alone(survive):
+    told = survive("exit 75", SLURM_ARRAY_JOB_ID="5", SLURM_ARRAY_TASK_ID="3")
+    assert told == (75, "", ["srun fit", "scontrol requeue 7"])
+
+
+@pytest.mark.parametrize("restarts", ["1e3", "08", "-1", "many", "a[$(touch pwned)]"])
+def test_a_limit_that_is_no_number_is_refused(survive, restarts):
+    code, err, calls = survive("exit 137", HNN_HPC_RESTARTS=restarts)
+    assert (code, calls) == (2, []) and err == f"hnn_hpc: HNN_HPC_RESTARTS is '{restarts}'; expected a whole number\n"
+    assert not (survive.folder / "pwned").exists()
 
 
 @pytest.mark.parametrize(
@@ -134,4 +148,4 @@ def test_told_before_there_is_a_step_it_starts_none(survive):
 
 def test_outside_of_a_job_it_says_so(survive):
     code, err, calls = survive(SLURM_JOB_ID="")
-    assert code != 0 and "survive is for a job of SLURM" in err and calls == []
+    assert (code, err, calls) == (2, "hnn_hpc: this is for a job of SLURM: send it by sbatch\n", [])

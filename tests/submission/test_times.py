@@ -53,8 +53,10 @@ def test_a_limit_leaves_time_to_work_in():
 
 def test_a_limit_is_a_number():
     assert checked_limit("2", "--time") == 120
-    for text in ("0", "infinite"):
-        with pytest.raises(UserError, match=f"^--time {text}: expected HH:MM:SS, D-HH:MM:SS, or a number of minutes, above 0 and not"):
+    for text in ("0", "infinite", "99999999999999-0"):
+        with pytest.raises(
+            UserError, match=f"^--time {text}: expected HH:MM:SS, D-HH:MM:SS, or a number of minutes, above 0 and at most a year"
+        ):
             checked_limit(text, "--time")
     with pytest.raises(UserError, match="^--time: 'soon' is no time limit"):
         checked_limit("soon", "--time")
