@@ -4,7 +4,7 @@
 #   survive srun hnn-hpc fit JOB.toml
 #
 # runs that as a step of the job and ends the job with the step's exit code, or queues it again, to go on from its checkpoint: after exit
-# code 75, with which a fit ends that was told to, and where a rank was killed, HNN_HPC_RESTARTS (5) times at most. A job is told by SIGTERM,
+# code 75, with which a fit ends that was told to; and where a rank was killed, or MPI failed, HNN_HPC_RESTARTS (5) times at most. A job is told by SIGTERM,
 # or by SIGUSR1, which it asks for by  #SBATCH --signal=B:USR1@60  a minute before its time limit (enough for some 8000 features). Where
 # a node fails, SLURM itself queues the job again (--requeue).
 
@@ -43,8 +43,11 @@ survive() {
         wait "$hnn_hpc_step"
         code=$?
     fi
-    if ((code > 128)) && [ -n "$hnn_hpc_told" ]; then code=75; fi # it was too slow
-    [ "$code" = 75 ] || ((code > 128)) || exit "$code"
+    case $code in
+        0 | 1 | 2 | 3 | 126 | 127) exit "$code" ;; # an end of its own, or no program at all
+        75) ;;
+        *) [ -z "$hnn_hpc_told" ] || code=75 ;; # it was too slow
+    esac
     state=$(hnn_hpc_ask "$job" State,RestartCnt) || exit "$code"
     # A job that was cancelled, or that runs elsewhere by now, because this node was given up, is not ours any more.
     [ "$state" = "RUNNING $SLURM_RESTART_COUNT" ] || exit "$code"
@@ -52,7 +55,7 @@ survive() {
         state=$(hnn_hpc_ask "$job" Comment) || exit "$code"
         [[ ! $state =~ ^(.*)\(killed\ ([0-9]+)\)$ ]] || state=${BASH_REMATCH[1]% } kills=${BASH_REMATCH[2]}
         if ((kills >= most)); then
-            echo "hnn_hpc: a rank was killed, or out of memory, for the $((kills + 1)). time: the job is not queued again" >&2
+            echo "hnn_hpc: a rank was killed, or out of memory, or MPI failed, for the $((kills + 1)). time: the job is not queued again" >&2
             exit "$code"
         fi
         hnn_hpc_try scontrol update jobid="$job" comment="$state${state:+ }(killed $((kills + 1)))" || exit "$code"

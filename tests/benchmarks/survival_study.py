@@ -65,7 +65,7 @@ def trial(user, name, job_file, whole, folder, rng, duration):
         return None
     saved = [path.stat().st_mtime for path in folder.glob("checkpoint/*")]
     MISFORTUNES[name](user, job, rng)
-    befell = time.time()
+    befell = time.time()  # and SLURM knows
     try:
         user.wait_for(job, "PENDING", "COMPLETING", restarts=1)
         queued = time.time() - befell
@@ -87,7 +87,7 @@ def trial(user, name, job_file, whole, folder, rng, duration):
 def over_the_limit(user, folder):
     """Return how often a fit of more than a minute was started again whose time limit is one minute; SLURM itself tells it."""
     job_file, whole, output = folder / "long.toml", folder / "long, whole", folder / "long"
-    job_file.write_text(JOB.format(samples=10 * SAMPLES, features=FEATURES))
+    job_file.write_text(JOB.format(samples=6 * SAMPLES, features=FEATURES))
     user.run("bash", "slurm/local.sh", "-n", "1", job_file, "--output", whole, "--quiet", HNN_HPC_THREADS="2")
     job = user.fit(job_file, output, "--set", "output.checkpoint_seconds=300", options=["--time=1", "--signal=B:USR1@20"])
     *end, restarts = user.end(job)
@@ -118,7 +118,13 @@ def main():
                     outcomes.append(outcome)
                     print(f"{name}: {outcome}", file=sys.stderr, flush=True)
             rows.append((name, outcomes))
-        restarts = None if arguments.only else over_the_limit(user, folder)
+        print_table(rows)
+        if not arguments.only:
+            restarts = over_the_limit(user, folder)
+            print(f"\nA fit of more than a minute with a time limit of one minute: the same bits, started again {restarts} times.")
+
+
+def print_table(rows):
     print("| what | same bits | seconds until it is queued again: median, longest | went on from a checkpoint | since its last save |")
     print("|---|---|---|---|---|")
     for name, outcomes in rows:
@@ -127,8 +133,6 @@ def main():
         times = f"{statistics.median(queued):.1f}, {max(queued):.1f}" if good else "-"
         resumed = sum(some["taken_over"] > 0 for some in good)
         print(f"| {name} | {len(good)} of {len(outcomes)} | {times} | {resumed} | {max(unsaved, default=float('nan')):.1f} s |")
-    if restarts:
-        print(f"\nA fit of more than a minute with a time limit of one minute: the same bits, started again {restarts} times.")
 
 
 if __name__ == "__main__":

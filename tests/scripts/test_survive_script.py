@@ -50,7 +50,7 @@ def survive(tmp_path):
     return run
 
 
-@pytest.mark.parametrize("code", [0, 1, 2, 3, 15])
+@pytest.mark.parametrize("code", [0, 1, 2, 3, 126, 127])
 def test_an_end_of_its_own_is_the_end_of_the_job(survive, code):
     assert survive(f"exit {code}") == (code, "", ["srun fit"])
 
@@ -107,10 +107,15 @@ def test_kills_are_counted_in_the_comment(survive, before, after):
     assert (code, err) == (75, "") and calls[1:] == [f"scontrol update jobid=7 comment={after}", "scontrol requeue 7"]
 
 
+def test_an_mpi_that_fails_counts_as_a_kill(survive):
+    code, _, calls = survive("exit 15")
+    assert code == 75 and calls[1:] == ["scontrol update jobid=7 comment=(killed 1)", "scontrol requeue 7"]
+
+
 def test_too_many_kills_end_the_job(survive):
     code, err, calls = survive("exit 137", comment="mine (killed 5)")
     assert (code, calls) == (137, ["srun fit"])
-    assert err == "hnn_hpc: a rank was killed, or out of memory, for the 6. time: the job is not queued again\n"
+    assert err == "hnn_hpc: a rank was killed, or out of memory, or MPI failed, for the 6. time: the job is not queued again\n"
     assert survive("exit 137", comment="(killed 1)", HNN_HPC_RESTARTS="1")[0] == 137
     assert survive("exit 75", comment="(killed 9)")[0::2] == (75, ["srun fit", "scontrol requeue 7"])
 
