@@ -21,6 +21,7 @@ LAUNCHER_VARIABLES = (
 )
 
 PATIENCE = 5.0  # seconds; ranks that fail alike come out of the same collective, so they are hardly apart
+LONGEST_START = 120  # seconds that MPI may take to unite the ranks; MPICH under SLURM's PMI hangs in that once in a hundred times
 GLANCE = 1.0  # seconds between two looks at whether the launcher is still there
 
 
@@ -55,10 +56,17 @@ def dying_with_launcher(size):
 
 
 def launched_communicator(size):
-    """Return the communicator of the `size` processes that the launcher started; raises UserError when MPI does not unite them."""
+    """Return the communicator of the `size` processes that the launcher started; raises UserError when MPI does not unite them.
+
+    Where MPI takes longer than LONGEST_START, SIGALRM ends the process, for nothing of Python's runs meanwhile.
+    """
     if size == 1:
         return SerialCommunicator()
-    communicator = world_communicator()
+    signal.alarm(LONGEST_START)
+    try:
+        communicator = world_communicator()
+    finally:
+        signal.alarm(0)
     if communicator.size != size:
         raise UserError(
             f"the launcher started {size} processes, but MPI unites {communicator.size}; use the mpirun that belongs to the MPI library "

@@ -41,8 +41,9 @@ def cluster_of(nodes, folder):
     outside = {name: value for name, value in os.environ.items() if not name.startswith(("SLURM", "SBATCH", "PMI", "HNN_HPC_THREADS"))}
     try:
         subprocess.run(["bash", SCRIPT, "up", folder, str(nodes)], check=True, env=outside)
-        # The nodes are one machine, but real ones share no memory; MPICH's UCX would find out, and now and then stumble over it.
-        yield outside | {"SLURM_CONF": str(folder / "slurm.conf"), "UCX_TLS": "tcp,self"}
+        # The nodes are one machine, but real ones share no memory; MPICH's UCX would find out, and now and then stumble over it. And what
+        # MPICH sends through PMI has unused memory in it, too long for SLURM unless that is mostly zeros: malloc then gives zeros.
+        yield outside | {"SLURM_CONF": str(folder / "slurm.conf"), "UCX_TLS": "tcp,self", "MALLOC_PERTURB_": "255"}
     finally:
         subprocess.run(["bash", SCRIPT, "down", folder], check=True, env=outside)
 
