@@ -345,13 +345,13 @@ def test_a_mistake_of_the_program_is_exit_1_with_its_traceback(folder, capsys, m
     assert json.loads(output.out)["exit_code"] == 1
 
 
-@pytest.mark.parametrize("error", [Interruption(), OSError("disk"), MemoryError("3 GB")])
-def test_what_happens_to_a_program_is_exit_1_and_one_line(error, folder, capsys, monkeypatch):
+@pytest.mark.parametrize(("error", "code"), [(Interruption(), 75), (OSError("disk"), 1), (MemoryError("3 GB"), 1)])
+def test_what_happens_to_a_program_is_one_line(error, code, folder, capsys, monkeypatch):
     def fail(*_):
         raise error
 
     monkeypatch.setattr("hnn_hpc.cli.fit.run_job", fail)
-    assert main(["fit", "job.toml"]) == 1
+    assert main(["fit", "job.toml"]) == code
     assert capsys.readouterr().err.count("\n") == 1
 
 
