@@ -71,8 +71,7 @@ def trial(user, name, job_file, whole, folder, rng, duration):
         queued = time.time() - befell
         user.wait_for(job, "PENDING", "RUNNING", restarts=1)
         user.run("scontrol", "update", f"jobid={job}", "reqnodelist=", check=False)
-        end = user.end(job)
-        assert end == ("COMPLETED", 0, 1), end
+        user.end_well(job, restarts=1)
         assert_same_model(folder, whole)
     except AssertionError as error:
         return {"failure": f"{error}", "log": log_of(folder)}

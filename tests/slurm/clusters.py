@@ -41,9 +41,8 @@ def cluster_of(nodes, folder):
     outside = {name: value for name, value in os.environ.items() if not name.startswith(("SLURM", "SBATCH", "PMI", "HNN_HPC_THREADS"))}
     try:
         subprocess.run(["bash", SCRIPT, "up", folder, str(nodes)], check=True, env=outside)
-        # The nodes are one machine, but real ones share no memory; MPICH's UCX would find out, and now and then stumble over it. And what
-        # MPICH sends through PMI has unused memory in it, too long for SLURM unless that is mostly zeros: malloc then gives zeros.
-        yield outside | {"SLURM_CONF": str(folder / "slurm.conf"), "UCX_TLS": "tcp,self", "MALLOC_PERTURB_": "255"}
+        # The nodes are one machine, but real ones share no memory; MPICH's UCX would find out, and now and then stumble over it.
+        yield outside | {"SLURM_CONF": str(folder / "slurm.conf"), "UCX_TLS": "tcp,self"}
     finally:
         subprocess.run(["bash", SCRIPT, "down", folder], check=True, env=outside)
 
@@ -93,6 +92,14 @@ class User:
         state, restarts = self.wait_for(job, "COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL")
         code = re.search(r" ExitCode=(\d+):", self.run("scontrol", "--oneliner", "show", "job", job))[1]
         return state, int(code), restarts
+
+    def end_well(self, job, restarts=0):
+        """Wait until a job has ended well, after so many restarts.
+
+        Or two more: once in some fifty times MPICH fails to start through SLURM's PMI, and the job is queued again (slurm/survive.sh).
+        """
+        *end, found = self.end(job)
+        assert end == ["COMPLETED", 0] and restarts <= found <= restarts + 2, (end, found)
 
     def lose(self, node, tasks=True):
         """Kill all that runs of SLURM on a node, and what it started there (tasks), as if the power had failed."""

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -69,7 +70,10 @@ def test_an_array_computes_the_members_and_names_the_one_that_failed(folder, use
     assert (good["runs"], bad["runs"]) == (2, 0) and good["energy_error"]["mean"] > 0
     logs = sorted((folder / "out/array").iterdir())
     assert [log.name for log in logs] == [f"{result['array_job']}_{task}.out" for task in (1, 2, 3, 4)]
-    assert sum("features = 12 is more than the 10 rows" in log.read_text() for log in logs) == 2
+    patience = time.monotonic() + 20  # the last words of a task may come after its end
+    while sum("features = 12 is more than the 10 rows" in log.read_text() for log in logs) < 2:
+        assert time.monotonic() < patience
+        time.sleep(0.1)
     assert (folder / "out/table.md").exists() and jobs(user) == []
 
     # The same command goes on: of what is there, one file is damaged now, and one member can be computed after all.
@@ -88,7 +92,10 @@ def test_an_array_computes_the_members_and_names_the_one_that_failed(folder, use
 def test_inside_a_job_its_ranks_compute_and_no_array_is_sent(folder, user):
     arguments = [folder, "--cases", "good", "--samplers", "elm", "--seeds", "2", "--json", "--output", "out"]
     inside = ["srun", "--mpi=pmi2", "--ntasks=2", "--nodes=2", *command(*arguments)]
-    code, result, err = run(inside, folder, user)
+    for _ in range(3):  # once in some fifty times MPICH fails to start through SLURM's PMI
+        with suppress(subprocess.TimeoutExpired, AssertionError):
+            code, result, err = run(inside, folder, user | {"SLURM_WAIT": "2"})
+            break
     assert code == 0 and result["array_job"] is None and "submitted" not in err
     members = [json.loads((folder / f"out/good/elm-12/seed-{seed}/result.json").read_text()) for seed in (0, 1)]
     assert [member["ranks"] for member in members] == [2, 2]
