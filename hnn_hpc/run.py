@@ -39,10 +39,6 @@ def run_job(job, communicator, force=False, progress=None, resume=False, interru
             return _run(job, communicator, progress, checkpoint, petsc_options)
     except Interruption:
         raise _with_way_on(checkpoint, time.perf_counter() - start) from None
-    except OutputError as error:
-        if not checkpoint.files:
-            raise
-        raise OutputError(f"{error}; what was computed is kept in {checkpoint.directory}: make room, and pass --resume") from None
     except NotCertifiedError as error:
         if not any(TRIANGLE in file for file in checkpoint.files):
             raise
@@ -94,14 +90,21 @@ def _run(job, communicator, progress, checkpoint, petsc_options):
                     check_directory(job.directory, checkpoint.force)
                     checkpoint.prepare()
                     checkpoint.clear()
-        done = communicator.broadcast(done)
-        return done or _compute(job, communicator, status or progress, checkpoint, petsc_options, sources, start)
+        if done := communicator.broadcast(done):
+            return done
+        model, result = _compute(job, communicator, status or progress, checkpoint, petsc_options, sources, start)
+        with communicator.together():
+            if status:
+                status.check_place()
+                _write(job.directory, model, result, checkpoint)
+        return result
     finally:
         if status:
             status.end()
 
 
 def _compute(job, communicator, progress, checkpoint, petsc_options, sources, start):
+    """Return the model and the result, on every rank."""
     train, test, reference = sources
     if test:  # before the hours of the fit, not after them
         check_finite(test, communicator, progress)
@@ -132,12 +135,18 @@ def _compute(job, communicator, progress, checkpoint, petsc_options, sources, st
         "job": job.as_dict(),
     }
     fit.model.provenance = fit.model.provenance | {name: result[name] for name in ("job", "petsc_options")}
-    with communicator.together():
-        if communicator.is_root:
-            progress.check_place()
-            write_results(job.directory, fit.model, result, checkpoint.force)
-            checkpoint.remove()
-    return result
+    return fit.model, result
+
+
+def _write(directory, model, result, checkpoint):
+    """Write the results and remove the checkpoint, which stays where they cannot be written."""
+    try:
+        write_results(directory, model, result, checkpoint.force)
+    except OutputError as error:
+        if not checkpoint.files:
+            raise
+        raise OutputError(f"{error}; what was computed is kept in {checkpoint.directory}: make room, and pass --resume") from None
+    checkpoint.remove()
 
 
 def open_sources(data):

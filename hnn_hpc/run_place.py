@@ -51,8 +51,7 @@ def take(directory, write, environment=os.environ):
             except FileExistsError:
                 if _replaces(beside, path, check_free(directory, environment)):
                     return
-            except OSError:  # a file system without links
-                check_free(directory, environment)
+            except OSError:  # a file system without links, and no file there
                 os.replace(beside, path)
                 return
     finally:
@@ -136,6 +135,9 @@ def _replaces(beside, path, dead):
                 aside.unlink()
         time.sleep(BEAT / 100)
         return False
+    except OSError:  # a file system without links
+        os.replace(beside, path)
+        return True
     try:
         found = read_dictionary(aside)
         is_dead = _is_blank(aside) if dead is None else bool(found) and all(found.get(name) == dead[name] for name in OWNER)

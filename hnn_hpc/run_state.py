@@ -16,7 +16,7 @@ FINISHED, RUNNING, SILENT, INTERRUPTED, FAILED, WAITING = "finished", "running",
 NUMBERS = ("samples", "dof", "features", "ranks", "threads", "flops", "peak_memory_bytes", "resumed")  # of a result
 LOG = re.compile(r"slurm-\d+\.out")
 ERROR = re.compile(r"hnn-hpc: error[^:]*: (.*)")  # see `cli.main`
-INTERRUPTION = "interrupted"  # of which such an error tells that the run can go on
+INTERRUPTION = "interrupted"  # with which an error begins that tells that the run can go on
 MOST_WATCHED = 200  # at once
 LOG_BYTES = 100_000  # of its end, that are looked through
 
@@ -25,9 +25,10 @@ def run_state(directory):
     """Return what became of the run in a directory (Path), a dictionary fit for JSON, or None where there are no files of one.
 
     directory; state: "finished"; "running"; "silent", which was running, but gives no sign any more, killed as a rule; "interrupted",
-    with a checkpoint to go on from; "failed"; "waiting", where the log of a job of SLURM is empty yet. Each None where there is none:
-    result, of result.json; status, of status.json; silent_seconds, since its last sign; saved, see `storage.saved_blocks`; log, the newest
-    of SLURM; problem, the error that it ends with. It takes SILENCE seconds where a status is old, or written by another clock.
+    which can go on, from a checkpoint if there is one; "failed"; "waiting", where the log of a job of SLURM is empty yet. Each None where
+    there is none: result, of result.json; status, of status.json; silent_seconds, since its last sign; saved, see `storage.saved_blocks`;
+    log, the newest of SLURM; problem, the error that it ends with. It takes SILENCE seconds where a status is old, or written by another
+    clock.
     """
     status, silent = read_status(directory), None
     if status and _written(directory / RESULT_FILE) > _written(directory / STATUS_FILE):

@@ -27,15 +27,16 @@ class RunStatus:
         self._environment = environment
         self._about = about | this_process(environment) | {"started": time.time()}
         self._work, self._beats, self._ended = RemainingTime(), 0, threading.Event()
-        self._taker = None  # the status of the run that has taken the directory meanwhile
+        self._is_ours, self._taker = False, None  # the directory; the status of the run that has taken it from this one
         self._thread = threading.Thread(target=self._beat, name="status", daemon=True)
 
     def begin(self):
         """Take the directory, which is made where it is missing; `UserError` where another run works there, or a file is not ours."""
         self._made = make_directory(self._directory)
         try:
-            with suppress(OSError):  # a full disk: the run does without
+            with suppress(OSError):  # a full disk: the run does without until it can
                 take(self._directory, self._write_to, self._environment)
+                self._is_ours = True
         except BaseException:
             self._remove_made()
             raise
@@ -97,18 +98,20 @@ class RunStatus:
         self._beats += 1
         beside = self._directory / f".{STATUS_FILE}.partial"
         with suppress(OSError):
-            there = os.path.lexists(self._path)
-            found = read_status(self._directory)
-            if there and not is_of(found, self._about):
-                self._taker = self._taker or found
+            found, there = read_status(self._directory), os.path.lexists(self._path)
+            is_ours = is_of(found, self._about)
+            if there and not is_ours:
+                self._taker = self._taker or (found if self._is_ours else None)
                 return
             try:
                 self._write_to(beside)
                 (os.replace if there else os.link)(beside, self._path)  # a link takes no other run's place
-                beside.unlink(missing_ok=True)
+                self._is_ours = True
             except OSError:
+                if is_ours:
+                    os.utime(self._path)
+            finally:
                 beside.unlink(missing_ok=True)
-                os.utime(self._path)
 
     def _write_to(self, path):
         path.write_text(json_text(self.as_dict()) + "\n", encoding="utf-8")

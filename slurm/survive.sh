@@ -4,9 +4,9 @@
 #   survive srun hnn-hpc fit JOB.toml
 #
 # runs that as a step of the job and ends the job with the step's exit code, or queues it again, to go on from its checkpoint: after exit
-# code 75, with which a fit ends that was told to; and where a rank was killed, or MPI failed, HNN_HPC_RESTARTS (5) times at most. A job is told by SIGTERM,
-# or by SIGUSR1, which it asks for by  #SBATCH --signal=B:USR1@60  a minute before its time limit (enough for some 8000 features). Where
-# a node fails, SLURM itself queues the job again (--requeue).
+# code 75, with which a fit ends that was told to; and where a rank was killed, or MPI failed, HNN_HPC_RESTARTS (5) times at most. A job is
+# told by SIGTERM, or by SIGUSR1, which it asks for by  #SBATCH --signal=B:USR1@60  a minute before its time limit (`hnn-hpc submit` says
+# when that is too late). Where a node fails, SLURM itself queues the job again (--requeue).
 
 hnn_hpc_told='' hnn_hpc_step=''
 trap 'hnn_hpc_told=1; [ -z "$hnn_hpc_step" ] || kill -USR1 "$hnn_hpc_step" 2> /dev/null || true' USR1 TERM # srun tells all ranks
@@ -55,7 +55,7 @@ survive() {
         state=$(hnn_hpc_ask "$job" Comment) || exit "$code"
         [[ ! $state =~ ^(.*)\(killed\ ([0-9]+)\)$ ]] || state=${BASH_REMATCH[1]% } kills=${BASH_REMATCH[2]}
         if ((kills >= most)); then
-            echo "hnn_hpc: a rank was killed, or out of memory, or MPI failed, for the $((kills + 1)). time: the job is not queued again" >&2
+            echo "hnn_hpc: for the $((kills + 1)). time a rank was killed, or out of memory, or MPI failed: the job is not queued again" >&2
             exit "$code"
         fi
         hnn_hpc_try scontrol update jobid="$job" comment="$state${state:+ }(killed $((kills + 1)))" || exit "$code"

@@ -10,20 +10,6 @@ from pathlib import Path
 import pytest
 
 SLOW_FIT = Path(__file__).with_name("slow_fit.py")
-SLOW_JOB = """
-[data]
-system = "henon-heiles"
-samples = 20_000
-test_samples = 500
-[features]
-count = 40
-bandwidth = 0.5
-supports = "dense"
-[solver]
-name = "khatri-rao-qr"
-[output]
-directory = "results/slow"
-"""
 TESTS_ON_RANKS = Path(__file__).parent / "mpi"
 COUNTS_FILE = os.environ.pop("HNN_HPC_TEST_COUNTS", None)  # taken out: it is not meant for a pytest that a test starts
 
@@ -67,8 +53,10 @@ def full_disk():
 def slow_fit(tmp_path, monkeypatch):
     """A function that starts a fit of some 7 seconds of a core, 64 blocks, into results/slow of the temporary directory, the current one
     from now on, and returns its process, at work in the factorization: slow_fit(*arguments of `hnn-hpc fit`, ranks=1, **environment)."""
+    from slow_fit import JOB
+
     monkeypatch.chdir(tmp_path)
-    Path("slow.toml").write_text(SLOW_JOB)
+    Path("slow.toml").write_text(JOB)
     started = []
 
     def start(*arguments, ranks=1, **environment):

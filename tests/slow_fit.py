@@ -1,4 +1,4 @@
-"""The program whose pieces of rows take SLOW_FIT_SECONDS each (0.1 if nothing is said), so that what happens to a fit meets it at work."""
+"""A short job, and the program whose pieces of rows take SLOW_FIT_SECONDS each (0.1), so that what happens to a fit meets it at work."""
 
 import os
 import sys
@@ -7,6 +7,19 @@ import time
 from hnn_hpc.cli import main
 from hnn_hpc.operators import GradientOperator
 
+# 64 blocks, one piece each.
+JOB = """
+[data]
+system = "henon-heiles"
+samples = 20_000
+test_samples = 500
+[features]
+count = 40
+bandwidth = 0.5
+supports = "dense"
+[solver]
+name = "khatri-rao-qr"
+"""
 SECONDS = float(os.environ.get("SLOW_FIT_SECONDS", "0.1"))
 factors = GradientOperator.factors
 

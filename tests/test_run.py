@@ -300,3 +300,82 @@ def test_the_stages_that_a_fit_reports_are_those_that_it_expects(tmp_path, monke
     assert set(expected) == set(names) - {"check", "survey", "search", "evaluate"}
     known = {name for name, remaining in reported if remaining is not None}
     assert "factor" in known and known <= set(expected)
+
+
+# What SLURM starts again and again
+
+
+def interrupted_in(stage, monkeypatch, *arguments):
+    """Run the fit of job.toml, which a signal meets in a function of `training`; return its exit code."""
+
+    def interrupt(*_):
+        raise Interruption
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"hnn_hpc.training.{stage}", interrupt)
+        return main(["fit", "job.toml", "--quiet", *arguments])
+
+
+@pytest.fixture
+def job_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("job.toml").write_text('[data]\nsystem = "pendulum"\nsamples = 60\n[features]\ncount = 30\n')
+
+
+@pytest.mark.parametrize(("restarts", "fruitless", "code"), [("2", -1, 75), ("3", -1, 1), ("3", 45, 75)])
+def test_starts_that_save_nothing_come_to_an_end(job_file, monkeypatch, capsys, restarts, fruitless, code):
+    monkeypatch.setenv("SLURM_RESTART_COUNT", restarts)
+    monkeypatch.setattr("hnn_hpc.run.FRUITLESS", fruitless)
+    assert interrupted_in("survey_samples", monkeypatch) == code
+    assert ("without anything to save, at start 4 of this job: its time limit is too short" in capsys.readouterr().err) == (code == 1)
+
+
+def test_a_start_that_has_saved_something_is_followed_by_another(job_file, monkeypatch):
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "9")
+    monkeypatch.setattr("hnn_hpc.run.FRUITLESS", -1)
+    monkeypatch.setattr("hnn_hpc.solvers.solution.LARGEST_BACKWARD_ERROR", 0)  # no solution is that good
+    assert main(["fit", "job.toml", "--quiet", "--set", "solver.rcond=0"]) == 3  # with its triangle saved
+    assert interrupted_in("survey_samples", monkeypatch) == 1  # that was an earlier start
+
+    def save(*_):
+        Path("results/job/checkpoint/tsqr.node-0-0.h5").touch()
+        raise Interruption
+
+    monkeypatch.setattr("hnn_hpc.training.survey_samples", save)
+    assert main(["fit", "job.toml", "--quiet"]) == 75
+
+
+def test_what_force_removes_is_not_in_the_way_of_the_next_start(job_file, monkeypatch, capsys):
+    with monkeypatch.context() as patch:
+        patch.setattr("hnn_hpc.solvers.solution.LARGEST_BACKWARD_ERROR", 0)
+        assert main(["fit", "job.toml", "--quiet", "--set", "solver.rcond=0", "--set", "features.count=20"]) == 3
+    assert list(Path("results/job/checkpoint").iterdir())
+    assert interrupted_in("survey_samples", monkeypatch, "--force") == 75
+    assert "--resume begins at the beginning" in capsys.readouterr().err
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    assert main(["fit", "job.toml", "--quiet", "--force"]) == 0
+
+
+def test_results_that_cannot_be_written_leave_the_checkpoint_to_go_on_from(job_file, monkeypatch, capsys):
+    def write_results(*_):
+        raise OutputError("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("hnn_hpc.solvers.solution.LARGEST_BACKWARD_ERROR", 0)
+        assert main(["fit", "job.toml", "--quiet", "--set", "solver.rcond=0"]) == 3
+    with monkeypatch.context() as patch:
+        patch.setattr("hnn_hpc.run.write_results", write_results)
+        assert main(["fit", "job.toml", "--quiet", "--resume"]) == 1
+    assert "the disk is full; what was computed is kept in results/job/checkpoint: make room, and pass --resume" in capsys.readouterr().err
+    assert main(["fit", "job.toml", "--quiet", "--resume", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["resumed"]
+
+
+def test_a_fit_whose_directory_another_one_has_taken_writes_nothing(job_file, monkeypatch, capsys):
+    def check_place(status):
+        raise OutputError("another run has taken over")
+
+    monkeypatch.setattr("hnn_hpc.run_status.RunStatus.check_place", check_place)
+    monkeypatch.setattr("hnn_hpc.run_status.RunStatus.start", lambda *_: None)
+    assert main(["fit", "job.toml", "--quiet"]) == 1
+    assert capsys.readouterr().err == "hnn-hpc: error: another run has taken over\n" and not Path("results").exists()

@@ -77,8 +77,10 @@ def time_to_ask(seconds):
 
 def _warning(plan, forecast):
     """Return for how many seconds a job has to be told ahead: twice what the longest step takes, and to write three triangles."""
-    steps = (stage.seconds(forecast.ranks, plan.threads, forecast.rates) / stage.leaves for stage in plan.stages)
-    return max(WARNING, math.ceil(2 * max(steps) + 3 * 8 * plan.columns**2 / DISK))
+    ranks, threads = forecast.ranks, plan.threads
+    # A stage may end between two leaves of a thread.
+    longest = max(stage.seconds(ranks, threads, forecast.rates) / math.ceil(stage.leaves / (ranks * threads)) for stage in plan.stages)
+    return max(WARNING, math.ceil(2 * longest + 3 * 8 * plan.columns**2 / DISK))
 
 
 def _kept(plan, forecast):

@@ -19,9 +19,11 @@ import time
 from itertools import count
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[1] / "slurm"))
 
-from clusters import JOB, User, assert_same_model, cluster_of, log_of, ranks_of, wait_until
+from clusters import JOB, User, assert_same_model, cluster_of, log_of, ranks_of
+from processes import wait_until
 
 SAMPLES, FEATURES = 200_000, 1200
 DONE = re.compile(r"goes on from .*: (\d+) of \d+ blocks are done")

@@ -10,18 +10,6 @@ from hnn_hpc.cli.interruption import Interruptions
 from hnn_hpc.operators import GradientOperator
 
 BLOCKS = 64
-JOB = """
-[data]
-system = "henon-heiles"
-samples = 20_000
-test_samples = 500
-[features]
-count = 40
-bandwidth = 0.5
-supports = "dense"
-[solver]
-name = "khatri-rao-qr"
-"""
 CHECKPOINT = Path("results/job/checkpoint")
 
 

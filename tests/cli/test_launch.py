@@ -86,6 +86,24 @@ def test_the_launcher_is_watched_within_the_block_only(monkeypatch, size, watche
     wait_until(lambda: not threads_of("watch of the launcher"))
 
 
+HANGING = """
+import time
+from hnn_hpc.cli import launch
+launch.LONGEST_START = 1
+launch.world_communicator = lambda: time.sleep({seconds})
+try:
+    launch.launched_communicator(2)
+except AttributeError:  # None unites nobody
+    time.sleep(1.5)
+"""
+
+
+@pytest.mark.parametrize(("seconds", "code"), [(60, -signal.SIGALRM), (0.1, 0)])
+def test_a_rank_whose_mpi_does_not_start_ends(seconds, code):
+    done = subprocess.run([sys.executable, "-c", HANGING.format(seconds=seconds)], timeout=30)
+    assert done.returncode == code
+
+
 def threads_of(name):
     return [thread.name for thread in threading.enumerate()].count(name)
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from interrupted_fits import BLOCKS, CHECKPOINT, JOB, check_is, interrupted_at
+from interrupted_fits import BLOCKS, CHECKPOINT, check_is, interrupted_at
+from slow_fit import JOB
 
 from hnn_hpc import load_model
 from hnn_hpc.cli import main
@@ -18,22 +19,8 @@ from hnn_hpc.cli.interruption import Interruptions
 from hnn_hpc.errors import Interruption
 
 ROOT = Path(__file__).parents[2]
+SLOW_FIT = ROOT / "tests/slow_fit.py"
 LONGEST = 60  # seconds; a hang is a failure
-# A fit whose blocks take a while, and of which the signal is thus sure to meet the factorization.
-SLOW = """
-import sys, time
-from hnn_hpc.cli import main
-from hnn_hpc.operators import GradientOperator
-
-factors = GradientOperator.factors
-
-def slow_factors(self, start, stop, places=slice(None)):
-    time.sleep(0.005 if len(places) < (stop - start) / 2 else 0.1)  # the first look takes few of them
-    return factors(self, start, stop, places)
-
-GradientOperator.factors = slow_factors
-sys.exit(main(sys.argv[1:]))
-"""
 
 
 @pytest.fixture(autouse=True)
@@ -56,7 +43,7 @@ def whole(tmp_path_factory):
 def start_slow(*arguments, ranks=1, **environment):
     launcher = ["mpirun", "-n", str(ranks)] if ranks > 1 else []
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
-    command = [*launcher, sys.executable, "-c", SLOW, "fit", "job.toml", "--log", *arguments]
+    command = [*launcher, sys.executable, SLOW_FIT, "fit", "job.toml", "--log", *arguments]
     process = subprocess.Popen(command, stdout=-1, stderr=-1, text=True, env=environment)
     while "factor starts" not in process.stderr.readline():
         assert process.poll() is None

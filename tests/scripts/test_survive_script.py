@@ -115,7 +115,7 @@ def test_an_mpi_that_fails_counts_as_a_kill(survive):
 def test_too_many_kills_end_the_job(survive):
     code, err, calls = survive("exit 137", comment="mine (killed 5)")
     assert (code, calls) == (137, ["srun fit"])
-    assert err == "hnn_hpc: a rank was killed, or out of memory, or MPI failed, for the 6. time: the job is not queued again\n"
+    assert err == "hnn_hpc: for the 6. time a rank was killed, or out of memory, or MPI failed: the job is not queued again\n"
     assert survive("exit 137", comment="(killed 1)", HNN_HPC_RESTARTS="1")[0] == 137
     assert survive("exit 75", comment="(killed 9)")[0::2] == (75, ["srun fit", "scontrol requeue 7"])
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
+from processes import environment_of, name_of, parent_of, processes
 
 from hnn_hpc import load_model
 
@@ -119,32 +120,6 @@ class User:
             time.sleep(0.1)
 
 
-def processes():
-    """Return the numbers of all processes."""
-    return [int(name) for name in os.listdir("/proc") if name.isdecimal()]
-
-
-def environment_of(process):
-    """Return the environment that a process was started with, a list of texts "NAME=value"; empty where it has gone."""
-    with suppress(OSError):
-        return Path(f"/proc/{process}/environ").read_bytes().decode(errors="replace").split("\0")
-    return []
-
-
-def name_of(process):
-    """Return the name of a process, empty where it has gone."""
-    with suppress(OSError):
-        return Path(f"/proc/{process}/comm").read_text().strip()
-    return ""
-
-
-def parent_of(process):
-    """Return the number of a process's parent, 0 where it has gone."""
-    with suppress(OSError):
-        return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
-    return 0
-
-
 def ranks_of(job):
     """Return the numbers of the processes that are the ranks of a job's step, in their order."""
     found = {}
@@ -155,14 +130,6 @@ def ranks_of(job):
             if rank:
                 found[int(rank.partition("=")[2])] = process
     return [found[rank] for rank in sorted(found)]
-
-
-def wait_until(condition, what):
-    """Wait until a condition holds; `what` says in words what did not come."""
-    until = time.monotonic() + LONGEST
-    while not condition():
-        assert time.monotonic() < until, what
-        time.sleep(0.05)
 
 
 def log_of(output):

@@ -5,7 +5,8 @@ import re
 
 import pytest
 from clusters import JOB as LONGER
-from clusters import LONGEST, ROOT, log_of, wait_until
+from clusters import LONGEST, ROOT, log_of
+from processes import wait_until
 
 from hnn_hpc import load_model
 

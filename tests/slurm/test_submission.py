@@ -91,7 +91,14 @@ def test_a_person_is_told_where_everything_is_and_print_shows_what_is_sent(folde
     ).stdout
     predicted = re.compile("^# predicted .*$|^#SBATCH --mem=.*$", re.MULTILINE)  # of the program's own size, which may be another
     assert predicted.sub("", kept).rstrip("\n") == predicted.sub("", printed.stdout).rstrip("\n")
-    subprocess.run(["scancel", told["job"]], env=environment, check=True)
+    status = run([sys.executable, "-m", "hnn_hpc", "status", "results/my job"], folder, environment)
+    assert "waiting" in status.stdout and f"slurm-{told['job']}.out" in status.stdout
+    again = run(words, folder, environment)
+    assert (
+        again.returncode == 0
+        and f"a job may be waiting for results/my job already, whose log is results/my job/slurm-{told['job']}.out" in again.stderr
+    )
+    subprocess.run(["scancel", "--state=PENDING", "--name=my job"], env=environment, check=True)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ import signal
 import time
 
 import pytest
-from clusters import JOB, assert_same_model, log_of, ranks_of, wait_until
+from clusters import JOB, assert_same_model, log_of, ranks_of
+from processes import wait_until
 
 INTERRUPTED = re.compile(r"hnn-hpc: error: interrupted; (\d+) of \d+ blocks are saved")
 
@@ -87,7 +88,7 @@ def test_it_is_not_started_again_for_ever(user, job_file, output):
         wait_until(lambda: ranks_of(job), "the ranks did not start")
         os.kill(ranks_of(job)[0], signal.SIGKILL)
     assert user.end(job) == ("FAILED", 137, 1)
-    assert "a rank was killed, or out of memory, or MPI failed, for the 2. time: the job is not queued again" in log_of(output)
+    assert "for the 2. time a rank was killed, or out of memory, or MPI failed: the job is not queued again" in log_of(output)
 
 
 @pytest.mark.parametrize(("node", "tasks"), [("n1", True), ("n2", False)])

@@ -27,3 +27,4 @@ def test_the_variables_of_a_job_are_not_those_of_the_next():
     of_job = {"SLURM_JOB_ID": "7", "SLURM_RESTART_COUNT": "2", "SLURM_MEM_PER_CPU": "100", "PMI_RANK": "0", "PMI_SIZE": "1"}
     assert sending_environment(kept | of_job) == kept
     assert sending_environment({"SLURM_EXIT_ERROR": "3"}) == {"SLURM_EXIT_ERROR": "3"}  # not inside one
+    assert sending_environment({"SLURM_ARRAY_JOB_ID": "5", "SLURM_ARRAY_TASK_ID": "1"}) == {}  # by which a job would take itself for a task

@@ -12,6 +12,7 @@ import pytest
 from hnn_hpc.forecast import Forecast
 from hnn_hpc.job import load_job
 from hnn_hpc.options import FitOptions
+from hnn_hpc.solvers import NOMINAL
 from hnn_hpc.submission.asking import fitted
 from hnn_hpc.submission.needs import MARGIN, MPI, PETSC, Needs, needs_of, time_to_ask
 from hnn_hpc.submission.partitions import Nodes, Partition, Request
@@ -116,3 +117,11 @@ def test_a_limit_is_that_of_a_partition_that_the_job_fits_into():
     chosen = plan_for(10**7, 4, options, "here")
     asked, _ = fitted(Request(2, 2, 1), forecast, chosen, {"short": short, "long": long}, [short, long])
     assert asked.seconds == 1800
+
+
+def test_a_rank_that_has_one_leaf_may_need_all_of_a_stage_to_end():
+    options = FitOptions(10_000, supports="dense", bandwidth=1.0, solver="khatri-rao-qr")
+    chosen = plan_for(10**5, 4, options, "here")
+    needs = needs_of(Forecast(10**5, 4, options, 64, 1, 1e8), chosen)
+    factor = next(stage for stage in chosen.stages if stage.name == "factor")
+    assert 1 < factor.leaves < 64 and needs.warning > 2 * factor.seconds(64, 1, NOMINAL) > 120
