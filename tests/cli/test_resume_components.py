@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from interrupted_fits import BLOCKS, CHECKPOINT, JOB, check_is, interrupted_at
+from interrupted_fits import BLOCKS, CHECKPOINT, check_is, interrupted_at
+from slow_fit import JOB
 
 from hnn_hpc import load_model
 from hnn_hpc.cli import main
