@@ -110,8 +110,8 @@ def test_the_environment_of_sbatch_holds_unless_an_option_is_given(capsys, monke
     ],
 )
 def test_a_time_limit_below_the_prediction_is_said_in_the_header_and_on_stderr(capsys, more, words):
-    out, err = submit(capsys, "--print", *BIG, "--set", "features.count=20_000", "--time", "00:40:00", *more)
-    assert err.startswith("hnn-hpc: the time limit, 00:40:00, is below the prediction") and words in err and err.count("\n") == 1
+    out, err = submit(capsys, "--print", *BIG, "--set", "features.count=20_000", "--time", "01:30:00", *more)
+    assert err.startswith("hnn-hpc: the time limit, 01:30:00, is below the prediction") and words in err and err.count("\n") == 1
     assert f"#            {err.removeprefix('hnn-hpc: ')}" in out
     assert "the time limit" not in "".join(submit(capsys, "--print", *more))
 
