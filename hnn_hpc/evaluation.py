@@ -38,7 +38,7 @@ def evaluate(model, source, communicator, progress=None):
 
     own_blocks = layout.owned_blocks(communicator.rank, communicator.size)
     with stage(progress, "evaluate", len(own_blocks)) as on_leaf, single_threaded_blas():
-        sums = tree_reduce(communicator, layout, leaf, _merge, threads, on_leaf)
+        sums = tree_reduce(communicator, layout, leaf, _merge, threads, on_leaf, name="evaluate")
     e_moments, H_moments, (difference, gradient) = np.split(communicator.broadcast(sums), [3, 6])
     energy_error = None
     if source.has_energies:

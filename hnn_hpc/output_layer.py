@@ -152,6 +152,7 @@ class OutputLayerSolver:
             khatri_rao=part.is_plain,
             layout=self.the_plan.layout,
             touching=touching,
+            with_lsqr=self.communicator.reads_samples,
         )
         the_plan = the_plan.limited_to(self.threads, self.options.memory_per_rank, self.communicator.size)
         return _Subproblem(part, rows_of, the_plan, f"{prefix}component-{number}-", features)

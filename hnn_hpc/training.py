@@ -1,5 +1,6 @@
 """Training: from samples to a certified model. Survey the data, sample the hidden layer, solve for the output layer."""
 
+import os
 import time
 from dataclasses import asdict, dataclass, replace
 
@@ -12,14 +13,16 @@ from hnn_hpc.models import HamiltonianModel
 from hnn_hpc.options import FitOptions
 from hnn_hpc.output_layer import FIRST_FIT, OutputLayerSolver
 from hnn_hpc.parallel.communicator import as_communicator
+from hnn_hpc.parallel.dask_rows import DaskCommunicator, is_dask_array
 from hnn_hpc.parallel.petsc import start_petsc
 from hnn_hpc.parallel.threads import available_threads, single_threaded_blas
 from hnn_hpc.peak_memory import peak_memory_bytes
 from hnn_hpc.progress import stage
 from hnn_hpc.provenance import versions
 from hnn_hpc.random_streams import random_stream
-from hnn_hpc.samples import check_arrays, spread_rows, survey_samples, total_rows
+from hnn_hpc.samples import check_arrays, chunked_samples, spread_rows, survey_samples, total_rows
 from hnn_hpc.solvers import Solution, plan
+from hnn_hpc.storage import SampleFile
 from hnn_hpc.values import finite_number
 
 FEWEST_SAMPLES = 3
@@ -40,7 +43,7 @@ class Fit:
 
 def fit(
     points,
-    velocities,
+    velocities=None,
     *,
     features=2000,
     sampler="anchored",
@@ -58,6 +61,7 @@ def fit(
     energies=None,
     reference=None,
     comm=None,
+    client=None,
     progress=None,
     require_certified=True,
     covariance=False,
@@ -68,13 +72,18 @@ def fit(
     With a communicator, each rank passes its own rows (any number of them, zero too; the global order is rank after rank) and the same
     options; the fit is the one that a single rank makes from all rows, bit for bit unless the solver is lsqr.
 
+    With dask arrays, or a file and a client of dask, its workers read the samples and compute what takes long; the fit has those bits too,
+    whatever the chunks and the scheduler. The solver lsqr cannot do it, and `auto` does not choose it there.
+
     Parameters
-    points             (K, D) states x = (q, p), D = 2n
+    points             (K, D) states x = (q, p), D = 2n; or the path of a file of samples (see `storage.SampleFile`), which is then read
+                       slice by slice, has velocities and perhaps energies and a reference, and must be there on every rank or worker
     velocities         (K, D) dx/dt at the points
     features … memory_per_rank    see `FitOptions`
     energies           (K,) H at the points; the sampler "swim" needs them, and they fix the constant of Ĥ where there is no reference
     reference          (x0, H0) fixes the constant of Ĥ by Ĥ(x0) = H0; without it and energies it is 0, and `model.constant_known` False
     comm               None, or a communicator of mpi4py
+    client             None, or a `distributed.Client`; with dask arrays None stands for the scheduler that dask is set to
     progress           an object with start(stage, total), advance() and finish(), or None
     require_certified  False returns an uncertified solution instead of raising
     covariance         True gives `solution.covariance_factor`, M² numbers
@@ -84,18 +93,49 @@ def fit(
     """
     communicator = as_communicator(comm)
     with communicator.together():
+        kind = _kind_of(points, velocities, energies, comm, client, checkpoint)
         how = {"bandwidth": bandwidth, "supports": supports, "separable": separable, "coordinates": coordinates or {}}
         how |= {"activation": activation, "solver": solver, "rcond": rcond, "ridge": ridge, "seed": seed}
         options = FitOptions(features, sampler, **how, block_bytes=block_bytes, memory_per_rank=memory_per_rank)
-        points, velocities, energies = check_arrays(points, velocities, energies)
-    communicator.agree("the options of the fit", options)
-    count = total_rows(points, energies, communicator)
-    layout = plan_for(count, points.shape[1], options, "the arrays").layout
-    source = spread_rows(points, velocities, energies, layout, communicator)
+        if kind == "dask arrays":
+            source, communicator = chunked_samples(points, velocities, energies, client)
+        elif kind == "file":
+            source = SampleFile(points)
+            communicator = communicator if client is None else DaskCommunicator(client)
+        else:
+            points, velocities, energies = check_arrays(points, velocities, energies)
+    if kind == "arrays":
+        communicator.agree("the options of the fit", options)
+        count = total_rows(points, energies, communicator)
+        layout = plan_for(count, points.shape[1], options, "the arrays").layout
+        source = spread_rows(points, velocities, energies, layout, communicator)
     result = fit_source(source, options, communicator, progress, require_certified, reference, covariance, checkpoint)
     if checkpoint and communicator.is_root:
         checkpoint.remove()
     return result
+
+
+def _kind_of(points, velocities, energies, comm, client, checkpoint):
+    """Return what the samples of `fit` are: "arrays", "dask arrays" or "file"; `UserError` for what does not go together."""
+    if isinstance(points, str | os.PathLike):
+        if velocities is not None or energies is not None:
+            raise UserError("points is the path of a file, which has velocities, and energies if they are known, itself; leave both out")
+        kind = "file"
+    else:
+        kind = "dask arrays" if any(map(is_dask_array, (points, velocities, energies))) else "arrays"
+        if velocities is None:
+            raise UserError("velocities are missing: dx/dt at the points, of the same shape; only a file of samples has its own")
+    if kind == "arrays" and client is not None:
+        raise UserError(
+            "a client computes with dask arrays, or with the path of a file that its workers can read; got "
+            f"{type(points).__name__}: use dask.array.from_array(points, chunks=(10_000, -1)), or leave the client out"
+        )
+    with_dask = kind == "dask arrays" or client is not None
+    for name, given in {"comm": comm, "checkpoint": checkpoint}.items():
+        if with_dask and given is not None:
+            why = "either ranks or dask's workers compute" if name == "comm" else "dask computes again by itself what is lost"
+            raise UserError(f"{name} does not go with dask: {why}; leave {name} out")
+    return kind
 
 
 def fit_source(source, options, communicator, progress=None, require_certified=True, reference=None, covariance=False, checkpoint=None):
@@ -107,7 +147,7 @@ def fit_source(source, options, communicator, progress=None, require_certified=T
     with communicator.together():
         reference = _checked_reference(source.reference if reference is None else reference, source.dimension)
         check_requirements(options.sampler, source.has_energies, source.location)
-        the_plan = plan_for(source.count, source.dimension, options, source.location)
+        the_plan = plan_for(source.count, source.dimension, options, source.location, communicator.reads_samples)
     communicator.agree("the options of the fit", (options, reference, require_certified, covariance, the_plan.solver, the_plan.layout))
     threads = available_threads(communicator)
     with communicator.together():
@@ -195,8 +235,8 @@ def _provenance(source, options, solution, basis):
     return said | {"seeds": seeds, "versions": versions(), "certificate": certificate}
 
 
-def plan_for(samples, dimension, options, location):
-    """Return the `Plan` for K samples; `UserError` where K and M do not suit each other."""
+def plan_for(samples, dimension, options, location, with_lsqr=True):
+    """Return the `Plan` for K samples; `UserError` where K and M do not suit each other. with_lsqr: see `solvers.plan`."""
     if samples < FEWEST_SAMPLES:
         raise UserError(f"{location}: got {samples} samples; at least {FEWEST_SAMPLES} are needed")
     if options.features > samples * dimension:
@@ -205,7 +245,8 @@ def plan_for(samples, dimension, options, location):
             "give, so the output weights would not be determined; use fewer features or more samples"
         )
     is_plain = options.coordinates_of(dimension).is_plain
-    return plan(samples, dimension, options.features, options.solver, options.block_bytes, options.ridge, khatri_rao=is_plain)
+    how = {"khatri_rao": is_plain, "with_lsqr": with_lsqr}
+    return plan(samples, dimension, options.features, options.solver, options.block_bytes, options.ridge, **how)
 
 
 def _checked_reference(reference, dimension):

@@ -1,6 +1,7 @@
 """One rank or many behind the same few methods, so that everything above is written once.
 
 `SerialCommunicator` needs no MPI; `MPICommunicator` wraps a communicator of mpi4py. Only the command line names the world communicator.
+`dask_rows.DaskCommunicator` is a serial one whose passes over the samples are carried out elsewhere, by tasks.
 """
 
 import os
@@ -17,9 +18,13 @@ TAG = 24117
 
 
 class SerialCommunicator:
-    """The communicator of a program that runs alone."""
+    """The communicator of a program that runs alone.
+
+    reads_samples: whether the ranks themselves read the samples that they own.
+    """
 
     rank, size, is_root = 0, 1, True
+    reads_samples = True
 
     def broadcast(self, value):
         return value
@@ -29,6 +34,9 @@ class SerialCommunicator:
 
     def all_gather(self, value):
         return [value]
+
+    def gather_parts(self, layout, part_of, name):
+        return [part_of(0, layout.rows)]
 
     def sum_rows(self, array, counts):
         return array
@@ -62,6 +70,8 @@ class SerialCommunicator:
 class MPICommunicator:
     """A communicator of mpi4py. Its collectives are collective here too: every rank calls them, in the same order."""
 
+    reads_samples = True
+
     def __init__(self, comm):
         self._comm = comm
         self.rank, self.size = comm.Get_rank(), comm.Get_size()
@@ -86,6 +96,16 @@ class MPICommunicator:
     def all_gather(self, value):
         """Return the list of every rank's value, in rank order, on every rank."""
         return self._comm.allgather(value)
+
+    def gather_parts(self, layout, part_of, name):
+        """Return on every rank the list of part_of(start, stop) for runs of samples that make up all of `layout`: the rows of each rank.
+
+        part_of returns anything that pickles and does not communicate; if it fails on any rank, that is raised on all. `name` says what
+        it is for, in one word.
+        """
+        with self.together():
+            part = part_of(*layout.owned_rows(self.rank, self.size))
+        return self.all_gather(part)
 
     def send(self, array, destination):
         """Send a contiguous float64 array to one rank, which calls `receive`."""

@@ -1,17 +1,58 @@
 """How many threads a rank uses. BLAS is held to one, because its results may depend on their number; our threads share whole blocks."""
 
 import os
+from contextlib import contextmanager
+from threading import Lock
 
-from threadpoolctl import threadpool_limits
+import threadpoolctl
 
 from hnn_hpc.errors import UserError
 
 VARIABLE = "HNN_HPC_THREADS"
 
 
+class _Hold:
+    """The limit of BLAS, which the whole process has in common: the first who holds sets it, and the last who lets go lifts it."""
+
+    def __init__(self):
+        self._lock, self._holders, self._before = Lock(), 0, []
+
+    def take(self):
+        with self._lock:
+            if not self._holders:
+                libraries = threadpoolctl.ThreadpoolController().select(user_api="blas").lib_controllers
+                self._before = [(library, library.get_num_threads()) for library in libraries]
+                _set_threads([(library, 1) for library in libraries])
+            self._holders += 1
+
+    def let_go(self):
+        with self._lock:
+            self._holders -= 1
+            if not self._holders:
+                _set_threads(self._before)
+
+
+def _set_threads(numbers):
+    """Set the threads of libraries, from whichever thread this is."""
+    # From 3.8 on threadpoolctl heeds one thread of the process alone, unless that gives up its right.
+    give_up = getattr(getattr(threadpoolctl, "OpenBLASController", None), "clear_controlling_thread", lambda force: None)
+    give_up(force=True)
+    for library, threads in numbers:
+        library.set_num_threads(threads)
+    give_up(force=True)
+
+
+_hold = _Hold()
+
+
+@contextmanager
 def single_threaded_blas():
-    """Return a context manager that holds every BLAS of this process to one thread and gives it back its threads afterwards."""
-    return threadpool_limits(limits=1, user_api="blas")
+    """A context that holds every BLAS of this process to one thread and gives it back its threads afterwards; any thread may enter it."""
+    _hold.take()
+    try:
+        yield
+    finally:
+        _hold.let_go()
 
 
 def available_threads(communicator):

@@ -15,7 +15,9 @@ from hnn_hpc.parallel.layout import merge_schedule, parent_of, starting_nodes, s
 GLANCE = 0.1  # seconds between two looks at the clock and at signals, while the threads compute
 
 
-def tree_reduce(communicator, layout, leaf, combine, threads=1, on_leaf=None, checkpoint=None, combine_alone=None):
+def tree_reduce(
+    communicator, layout, leaf, combine, threads=1, on_leaf=None, checkpoint=None, combine_alone=None, *, name="reduce", of_samples=True
+):
     """Return the root's value on rank 0 and None on the others.
 
     Every rank passes the same arguments and reduces its own blocks first, at most 2 log2(blocks) values in memory a thread; then
@@ -25,9 +27,16 @@ def tree_reduce(communicator, layout, leaf, combine, threads=1, on_leaf=None, ch
     array, may overwrite both; threads (int): blocks of this rank in work at once; on_leaf(n=1): called after each block, from any thread,
     and once for the n blocks that a checkpoint spares; checkpoint: see `NoCheckpoint`. Each rank saves the nodes of its own blocks when it
     is due, while the threads compute, and at an interruption, which is raised as `Interruption` on all ranks. combine_alone: what takes the
-    place of combine while no more than one thread of a rank has work, bit for bit the same, so that it may use them all.
+    place of combine while no more than one thread of a rank has work, bit for bit the same, so that it may use them all; name: what is
+    computed, in a word or two joined by "-"; of_samples: whether the leaves are blocks of samples, of which each reads its own.
+
+    Where the communicator has others do the work, leaf and combine are sent to them: pure functions, which need no more than these samples.
     """
     checkpoint, on_leaf, blocks = checkpoint or NoCheckpoint(), on_leaf or (lambda n=1: None), layout.blocks
+    if not communicator.reads_samples:
+        value = communicator.reduce(layout, leaf, combine, name, of_samples)
+        on_leaf(blocks)
+        return value
     combine_alone = combine_alone or combine
     owned = [layout.owned_blocks(rank, communicator.size) for rank in range(communicator.size)]
     with communicator.together():

@@ -40,13 +40,13 @@ class ArraySamples:
 
 
 def loaded(source, layout, communicator, most_bytes):
-    """Return a `SampleSource` of this rank's samples in memory, where they take at most so many bytes; otherwise the source itself.
+    """Return a `SampleSource` of this rank's samples in memory, where it reads any and they take no more bytes; else the source itself.
 
     For samples that are read many times over. Collective, for an error of one rank is that of all; each may pass another limit.
     """
     first, last = layout.owned_rows(communicator.rank, communicator.size)
     with communicator.together():
-        if isinstance(source, ArraySamples) or 16 * (last - first) * source.dimension > most_bytes:
+        if isinstance(source, ArraySamples) or not communicator.reads_samples or 16 * (last - first) * source.dimension > most_bytes:
             return source
         points, velocities = (np.empty((last - first, source.dimension)) for _ in range(2))
         for block in layout.owned_blocks(communicator.rank, communicator.size):
@@ -58,15 +58,19 @@ def loaded(source, layout, communicator, most_bytes):
 def check_arrays(points, velocities, energies=None):
     """Return points (K, D), velocities (K, D), energies (K,) or None as C-contiguous float64; `UserError` for other shapes and types."""
     points, velocities = _as_floats("points", points, 2), _as_floats("velocities", velocities, 2)
+    energies = None if energies is None else _as_floats("energies", energies, 1)
+    check_shapes(points, velocities, energies)
+    return points, velocities, energies
+
+
+def check_shapes(points, velocities, energies=None):
+    """Raise `UserError` unless the shapes are (K, D), D even, (K, D) and (K,)."""
     if points.shape[1] % 2 or not points.shape[1]:
         raise UserError(f"points must have an even number of columns, q1..qn and p1..pn; got shape {points.shape}")
     if points.shape != velocities.shape:
         raise UserError(f"points and velocities must have the same shape (K, D); got {points.shape} and {velocities.shape}")
-    if energies is not None:
-        energies = _as_floats("energies", energies, 1)
-        if len(energies) != len(points):
-            raise UserError(f"energies must have one value a point; got {len(energies)} for {len(points)} points")
-    return points, velocities, energies
+    if energies is not None and len(energies) != len(points):
+        raise UserError(f"energies must have one value a point; got {len(energies)} for {len(points)} points")
 
 
 def _as_floats(name, values, dimensions):
@@ -74,10 +78,15 @@ def _as_floats(name, values, dimensions):
         array = np.asarray(values)
     except ValueError:  # rows of different lengths
         array = np.empty(0, dtype=object)
+    check_form(name, array, dimensions)
+    return np.ascontiguousarray(array, dtype=np.float64)
+
+
+def check_form(name, array, dimensions):
+    """Raise `UserError` unless the array holds real numbers in so many dimensions."""
     if array.ndim != dimensions or array.dtype.kind not in "iuf":
         shape = "(K, D)" if dimensions == 2 else "(K,)"
         raise UserError(f"{name} must be an array of real numbers of shape {shape}; got shape {array.shape}, dtype {array.dtype}")
-    return np.ascontiguousarray(array, dtype=np.float64)
 
 
 def total_rows(points, energies, communicator):

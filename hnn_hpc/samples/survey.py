@@ -5,6 +5,7 @@ The pool is a bounded set of samples from all over the data, from which every ra
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -22,7 +23,7 @@ VELOCITIES = MODULUS // 2  # the place of the first velocity in the checksum; th
 
 @dataclass(frozen=True)
 class _Part:
-    """What one rank saw: the limits (D,), the size of the largest velocity and the checksum of its rows, and its rows of the pool."""
+    """What was seen of some rows: the limits (D,), the size of the largest velocity and their checksum, and their part of the pool."""
 
     lower: np.ndarray
     upper: np.ndarray
@@ -43,9 +44,7 @@ def survey_samples(source, layout, communicator, features, seed):
     size = pool_size(source.count, features)
     edges = np.arange(size + 1) * source.count // size
     rows = edges[:-1] + (np.diff(edges) * random_stream(seed, "pool").random(size)).astype(np.int64)
-    with communicator.together():
-        part = _read_part(source, *layout.owned_rows(communicator.rank, communicator.size), rows)
-    parts = communicator.all_gather(part)
+    parts = communicator.gather_parts(layout, partial(_read_part, source, rows), "survey")
     lower, upper = np.min([p.lower for p in parts], axis=0), np.max([p.upper for p in parts], axis=0)
     for coordinate in np.flatnonzero(lower == upper):
         raise UserError(
@@ -78,7 +77,7 @@ def pool_size(samples, features):
     return min(samples, max(SMALLEST_POOL, 2 * features))
 
 
-def _read_part(source, start, stop, pool_rows):
+def _read_part(source, pool_rows, start, stop):
     step = max(1, SLICE_BYTES // (16 * source.dimension))
     lower, upper = np.full(source.dimension, np.inf), np.full(source.dimension, -np.inf)
     largest, total, pieces = 0.0, 0, [source.read(start, start)]
@@ -103,7 +102,8 @@ def read_finite(source, start, stop):
         row, *coordinate = np.argwhere(~np.isfinite(values))[0]
         where = f" ({coordinate_name(coordinate[0], source.dimension)})" if coordinate else ""
         found = values[(row, *coordinate)]
-        raise UserError(f"{name} must be finite; row {start + row}{where} of {source.location} is {found}; remove or repair it")
+        location = source.location_of(name, start + row) if hasattr(source, "location_of") else source.location
+        raise UserError(f"{name} must be finite; row {start + row}{where} of {location} is {found}; remove or repair it")
     return samples
 
 

@@ -41,7 +41,7 @@ def true_residual(operator, coefficients, plan, communicator, on_leaf=None):
             sums = sums + np.concatenate([[np.vdot(r, r), np.vdot(f, f)], At_r])
         return sums
 
-    sums = tree_reduce(communicator, plan.layout, leaf, np.add, plan.threads, on_leaf)
+    sums = tree_reduce(communicator, plan.layout, leaf, np.add, plan.threads, on_leaf, name="certify")
     return Residual(*np.sqrt(sums[:2]).tolist(), sums[2:]) if communicator.is_root else None
 
 

@@ -38,7 +38,7 @@ def gram_triangle(operator, plan, communicator, on_leaf=None, checkpoint=None):
             add_packed_gram(packed, operator.factors(start, stop))
         return packed
 
-    packed = tree_reduce(communicator, plan.layout, leaf, add_in_place, plan.threads, on_leaf, checkpoint)
+    packed = tree_reduce(communicator, plan.layout, leaf, add_in_place, plan.threads, on_leaf, checkpoint, name="gram")
     triangle = refusal = None
     with communicator.together():
         if communicator.is_root:

@@ -53,7 +53,15 @@ def khatri_rao_triangle(operator, plan, communicator, on_leaf=None, checkpoint=N
     heed = checkpoint.heeding(lambda n: keep() if checkpoint.is_due() else None)
     try:
         reduced = tree_reduce(
-            communicator, RowLayout(D, D), triangle_of_coordinate, combine, plan.threads, heed, combine_alone=with_all_threads
+            communicator,
+            RowLayout(D, D),
+            triangle_of_coordinate,
+            combine,
+            plan.threads,
+            heed,
+            combine_alone=with_all_threads,
+            name="coordinates",
+            of_samples=False,
         )
     except Interruption:
         keep()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from math import ceil
 
@@ -139,17 +140,24 @@ class Plan:
         return replace(self, threads=threads)
 
 
-def plan(samples, dimension, features, solver="auto", block_bytes=None, ridge=0.0, *, khatri_rao=True, layout=None, touching=None):
+def plan(
+    samples, dimension, features, solver="auto", block_bytes=None, ridge=0.0, *, khatri_rao=True, layout=None, touching=None, with_lsqr=True
+):
     """Return the `Plan` for K samples, D rows a sample (one a coordinate), and M features.
 
     Parameters: solver: a key of SOLVERS; block_bytes: see `FitOptions`; ridge: λ, "gcv", or 0 for none; khatri_rao: whether the operator
     has the Khatri-Rao factors, and with them D columns of W: without, only tsqr serves; layout: a RowLayout of the K samples, for several
     solves over the same blocks, in place of the one that suits this solve best; touching: how many features have a weight other than 0
-    along each coordinate, (D,), where not all of them have.
-    Errors: `UserError` for an unknown solver, and for one that needs the factors where there are none.
+    along each coordinate, (D,), where not all of them have; with_lsqr: whether the ranks hold rows of their own, without which lsqr cannot
+    iterate.
+    Errors: `UserError` for an unknown solver, and for one that needs the factors where there are none, or rows.
     """
     assert layout is None or layout.rows == samples
     planned = look_up(SOLVERS, solver, "solver")
+    if not with_lsqr and solver == "lsqr":
+        raise UserError("lsqr iterates with vectors of all rows, which dask's workers do not keep; use 'auto', 'khatri-rao-qr' or 'gram'")
+    if solver == "auto":
+        planned = partial(_plan_auto, with_lsqr=with_lsqr)
     if khatri_rao:
         dense = planned(samples, dimension, features, block_bytes, ridge, layout)
         if touching is None or solver not in ("auto", "khatri-rao-qr"):
@@ -162,13 +170,13 @@ def plan(samples, dimension, features, solver="auto", block_bytes=None, ridge=0.
     return replace(only, reason="the only one for derived coordinates, whose matrix has no Khatri-Rao form") if solver == "auto" else only
 
 
-def _plan_auto(K, D, M, block_bytes, ridge, layout=None):
-    """The fastest of the ACCURATE solvers, by NOMINAL rates on one core; lsqr only where there is PETSc, no ridge, and a clear gain.
+def _plan_auto(K, D, M, block_bytes, ridge, layout=None, with_lsqr=True):
+    """The fastest of the ACCURATE solvers, by NOMINAL rates on one core; lsqr only with PETSc, without ridge, and for a clear gain.
 
     Neither ranks, threads nor a measurement take part, so that any number of ranks solves in the same way.
     Where gram would be faster still, the plan holds it as `if_well_conditioned`: only a probe of the features can tell (see `probe`).
     """
-    with_lsqr = petsc_at_hand() and not ridge and K * D <= MOST_PETSC_ROWS
+    with_lsqr = with_lsqr and petsc_at_hand() and not ridge and K * D <= MOST_PETSC_ROWS
     names = [name for name in ACCURATE if name != "lsqr" or with_lsqr]
     plans = sorted((SOLVERS[name](K, D, M, block_bytes, ridge, layout) for name in names), key=_seconds_to_choose_by)
     best, gram = plans[0], _plan_gram(K, D, M, block_bytes, ridge, layout)

@@ -134,7 +134,7 @@ class _Reduction:
 
         threads = self._plan.threads
         alone = partial(stack, threads=threads)
-        rows = tree_reduce(self._communicator, self._plan.layout, leaf, stack, threads, on_leaf, combine_alone=alone)
+        rows = tree_reduce(self._communicator, self._plan.layout, leaf, stack, threads, on_leaf, combine_alone=alone, name="factor-rows")
         if self._communicator.is_root:
             rows = rows if self.R is None else stack(self.R, rows, threads)
             self.R = rows if len(rows) == self._plan.columns else triangle_of(rows)
@@ -156,7 +156,8 @@ class _Reduction:
             left[:size] += right[:size]
             return _append(left, right[size:])
 
-        value = tree_reduce(self._communicator, self._plan.layout, leaf, combine, self._plan.threads, on_leaf, checkpoint)
+        layout, threads = self._plan.layout, self._plan.threads
+        value = tree_reduce(self._communicator, layout, leaf, combine, threads, on_leaf, checkpoint, name="factor")
         far = None
         with self._communicator.together():
             if root:

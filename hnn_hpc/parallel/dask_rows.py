@@ -1,0 +1,235 @@
+"""Passes over the samples as tasks of dask, on its threads or on a cluster; everything else stays in the user's process.
+
+A pass is one task a block and one a merge, over the very tree of `layout`, so that its value has the bits that ranks and threads give.
+Nothing but values of the tree goes from task to task. What the leaves need besides samples is sent once to each worker.
+The only module that imports dask, and only where it is used.
+"""
+
+import sys
+from dataclasses import dataclass
+from functools import cached_property
+from uuid import uuid4
+
+import numpy as np
+
+from hnn_hpc.errors import UserError
+from hnn_hpc.parallel.chunks import RowChunks, at_hand
+from hnn_hpc.parallel.communicator import SerialCommunicator
+from hnn_hpc.parallel.layout import parent_of, starting_nodes
+from hnn_hpc.parallel.threads import single_threaded_blas
+
+ATTEMPTS = 3  # at a pass whose functions were lost with all workers that had them
+
+
+def is_dask_array(value):
+    """Return whether a value is a dask array; imports nothing, for there is none unless somebody else did."""
+    return "dask.array" in sys.modules and isinstance(value, sys.modules["dask.array"].Array)
+
+
+class DaskCommunicator(SerialCommunicator):
+    """One rank, whose passes over the samples are tasks of dask.
+
+    client: of `distributed`, or None for the scheduler that dask is set to; arrays: the columns of the samples by name, dask arrays in
+    chunks of whole rows, in the order in which tasks are given the rows of their block; none where the workers read for themselves.
+    A copy that is sent along with what a task computes is a plain serial communicator.
+    """
+
+    reads_samples = False
+
+    def __init__(self, client=None, arrays=None):
+        self._client = _checked(client) if client is not None else _client_in_use()
+        self.arrays = {name: self._with_known_rows(array) for name, array in (arrays or {}).items()}
+
+    def __reduce__(self):
+        return SerialCommunicator, ()
+
+    @cached_property
+    def chunks(self):
+        """By name of the column the `RowChunks` it lies in."""
+        return {name: RowChunks(array.chunks[0]) for name, array in self.arrays.items()}
+
+    def reduce(self, layout, leaf, combine, name, of_samples=True):
+        """Return the root of the tree of `layout`, see `parallel.tree.tree_reduce`; the array is the caller's to overwrite."""
+
+        def tasks(sent, label):
+            stack = []
+            for node, block in starting_nodes(range(layout.blocks), layout.blocks):
+                stack.append((node, self._leaf_task(sent, layout, block, label, of_samples)))
+                while len(stack) > 1 and (parent := parent_of(stack[-2][0], stack[-1][0], layout.blocks)):
+                    (_, left), (_, right) = stack[-2:]
+                    key = label("merge", f"{parent[1]}-of-level-{parent[0]}")
+                    stack[-2:] = [(parent, _delayed(_merge)(sent, left, right, dask_key_name=key))]
+            return [task for _, task in stack]
+
+        [value] = self._computed(_Work(leaf, combine), tasks, name)
+        return value if value.flags.writeable and value.flags.aligned else _copied(value)
+
+    def gather_parts(self, layout, part_of, name):
+        """Return the list of part_of(start, stop) of all blocks."""
+
+        def tasks(sent, label):
+            return [self._leaf_task(sent, layout, block, label) for block in range(layout.blocks)]
+
+        return self._computed(_Work(_AtBounds(part_of, layout)), tasks, name)
+
+    def _leaf_task(self, sent, layout, block, label, of_samples=True):
+        start, stop = layout.bounds(block)
+        columns = [self._parts(name, start, stop, label) for name in self.arrays] if of_samples else []
+        return _delayed(_leaf)(sent, block, start, columns, dask_key_name=label("block", f"{block}-of-{layout.blocks}"))
+
+    def _parts(self, name, start, stop, label):
+        """Return the rows [start, stop) of a column as a list of (_Chunk, its rows, or a task that cuts some of them out)."""
+        array, chunks, columns = self.arrays[name], self.chunks[name], []
+        for number, first, last in chunks.parts(start, stop):
+            chunk = _Chunk(name, number, chunks.edges[number], (chunks.sizes[number], *array.shape[1:]), slice(first, last))
+            rows = self._chunk_tasks[name][number]
+            if last - first < chunks.sizes[number]:
+                key = label(name, f"{chunk.first + first}-to-{chunk.first + last}")
+                rows = _delayed(chunk.cut)(rows, dask_key_name=key)
+                chunk = None
+            columns.append((chunk, rows))
+        return columns
+
+    @cached_property
+    def _chunk_tasks(self):
+        """By name of the column the tasks of its chunks."""
+        return {name: array.to_delayed().ravel() for name, array in self.arrays.items()}
+
+    def _with_known_rows(self, array):
+        import dask
+
+        if not np.isnan(array.chunks[0]).any():
+            return array
+        array = array.copy()
+        with dask.config.set(**{} if self._client is None else {"scheduler": self._client}):
+            return array.compute_chunk_sizes()
+
+    def _computed(self, work, tasks, name):
+        """Return the values of the list tasks(what stands for work, label); label(kind, which) gives a task its key."""
+        token = uuid4().hex[:8]
+
+        def label(kind, which):
+            return f"hnn-{name}-{kind}-{which}-{token}"
+
+        if self._client is None:
+            import dask
+
+            return list(dask.compute(*tasks(work, label)))
+        return _computed_on_cluster(self._client, work, lambda sent: tasks(sent, label))
+
+
+def _computed_on_cluster(client, work, tasks):
+    """Return the values of tasks(a future of work); whatever ends this, no task and no value is left on the cluster."""
+    from distributed.client import FutureCancelledError
+
+    for attempt in range(ATTEMPTS):
+        futures = []
+        try:
+            if not client.nthreads():
+                client.wait_for_workers(1)
+            futures.append(client.scatter(work, broadcast=True, hash=False))
+            futures += client.compute(tasks(futures[0]))
+            return client.gather(futures[1:])
+        except FutureCancelledError:
+            if client.status != "running" or attempt == ATTEMPTS - 1:
+                raise
+        finally:  # what nobody waits for is cancelled; `Client.cancel` of a future that tasks depend on breaks the scheduler
+            for future in reversed(futures):
+                future.release()
+    raise AssertionError
+
+
+@dataclass(frozen=True)
+class _Work:
+    """The functions of a pass. They travel as bytes, for arrays that travel by themselves arrive at odd addresses."""
+
+    leaf: object
+    combine: object = None
+
+    def __reduce__(self):
+        import cloudpickle
+
+        return _unpickled, (cloudpickle.dumps((self.leaf, self.combine), protocol=4),)
+
+
+def _unpickled(functions):
+    import cloudpickle
+
+    return _Work(*cloudpickle.loads(functions))
+
+
+@dataclass(frozen=True)
+class _AtBounds:
+    """A leaf that calls function(start, stop) with the rows of its block."""
+
+    function: object
+    layout: object
+
+    def __call__(self, block):
+        return self.function(*self.layout.bounds(block))
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    """Rows of a chunk: of the column `name`, its number, its first global row, the shape that it should have, and which of its rows."""
+
+    name: str
+    number: int
+    first: int
+    shape: tuple
+    rows: slice
+
+    def cut(self, values):
+        """Return these rows as float64; `UserError` where the chunk is not what its dask array says."""
+        values = np.asarray(values)
+        if values.shape != self.shape or values.dtype.kind not in "iuf":
+            raise UserError(
+                f"chunk {self.number} of {self.name}, which begins with row {self.first}, has shape {values.shape}, dtype {values.dtype}; "
+                f"expected real numbers of shape {self.shape}, as the dask array says: repair the function that makes the chunk"
+            )
+        return values[self.rows].astype(np.float64, copy=False)
+
+
+def _leaf(work, block, start, columns):
+    """Compute a block of a pass; columns: those of the samples, each a list of parts (_Chunk or None where it is cut already, rows)."""
+    joined = []
+    for parts in columns:
+        arrays = [rows if chunk is None else chunk.cut(rows) for chunk, rows in parts]
+        joined.append(np.require(arrays[0] if len(arrays) == 1 else np.concatenate(arrays), requirements="CA"))
+    with single_threaded_blas(), at_hand(start, joined):
+        return work.leaf(block)
+
+
+def _merge(work, left, right):
+    """Merge two values of a pass: copies of them, for `combine` may overwrite its arguments, and dask may want these again."""
+    with single_threaded_blas():
+        return work.combine(_copied(left), _copied(right))
+
+
+def _copied(array):
+    """Return a copy with the same order in memory."""
+    return np.array(array, order="K")
+
+
+def _delayed(function):
+    from dask import delayed
+
+    return delayed(function, pure=False, traverse=True)
+
+
+def _client_in_use():
+    """Return the client of `distributed` that dask is set to, None for another scheduler."""
+    from dask.base import get_scheduler
+
+    owner = getattr(get_scheduler(), "__self__", None)
+    return owner if "distributed" in sys.modules and isinstance(owner, sys.modules["distributed"].Client) else None
+
+
+def _checked(client):
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise UserError(f"a dask cluster needs dask and distributed ({error}): pip install 'hnn-hpc[dask]'") from None
+    if not isinstance(client, Client) or client.asynchronous:
+        raise UserError(f"client must be a distributed.Client that is not asynchronous; got {type(client).__name__}")
+    return client
