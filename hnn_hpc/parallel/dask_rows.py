@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import numpy as np
 
-from hnn_hpc.errors import UserError
+from hnn_hpc.errors import HnnError, UserError
 from hnn_hpc.parallel.chunks import RowChunks, at_hand
 from hnn_hpc.parallel.communicator import SerialCommunicator
 from hnn_hpc.parallel.layout import parent_of, starting_nodes
@@ -115,11 +115,15 @@ class DaskCommunicator(SerialCommunicator):
             import dask
 
             return list(dask.compute(*tasks(work, label)))
-        return _computed_on_cluster(self._client, work, lambda sent: tasks(sent, label))
+        return _computed_on_cluster(self._client, work, lambda sent: tasks(sent, label), name)
 
 
-def _computed_on_cluster(client, work, tasks):
-    """Return the values of tasks(a future of work); whatever ends this, no task and no value is left on the cluster."""
+def _computed_on_cluster(client, work, tasks, name):
+    """Return the values of tasks(a future of work); whatever ends this, no task and no value is left on the cluster.
+
+    What a dead worker had computed dask computes again, but not `work`: where the last worker that had it dies, the pass begins anew.
+    """
+    from distributed import KilledWorker
     from distributed.client import FutureCancelledError
 
     for attempt in range(ATTEMPTS):
@@ -130,13 +134,16 @@ def _computed_on_cluster(client, work, tasks):
             futures.append(client.scatter(work, broadcast=True, hash=False))
             futures += client.compute(tasks(futures[0]))
             return client.gather(futures[1:])
-        except FutureCancelledError:
-            if client.status != "running" or attempt == ATTEMPTS - 1:
-                raise
+        except (FutureCancelledError, KilledWorker) as error:
+            if isinstance(error, KilledWorker) or client.status != "running" or attempt == ATTEMPTS - 1:
+                raise HnnError(
+                    f"the workers of the dask cluster died again and again in the pass {name!r} ({error}); their logs may tell why: most "
+                    "often too little memory, or a chunk that cannot be computed"
+                ) from error
         finally:  # what nobody waits for is cancelled; `Client.cancel` of a future that tasks depend on breaks the scheduler
             for future in reversed(futures):
                 future.release()
-    raise AssertionError
+    raise AssertionError("unreachable")
 
 
 @dataclass(frozen=True)
