@@ -13,9 +13,21 @@ Importing this package starts neither MPI nor PETSc.
 
 from hnn_hpc import systems
 from hnn_hpc.errors import HnnError, NotCertifiedError, UserError
+from hnn_hpc.evaluation import evaluate_arrays
 from hnn_hpc.models import HamiltonianModel, load_model
 from hnn_hpc.options import FitOptions
 from hnn_hpc.training import Fit, fit
 from hnn_hpc.version import __version__ as __version__
 
-__all__ = ["Fit", "FitOptions", "HamiltonianModel", "HnnError", "NotCertifiedError", "UserError", "fit", "load_model", "systems"]
+__all__ = [
+    "Fit",
+    "FitOptions",
+    "HamiltonianModel",
+    "HnnError",
+    "NotCertifiedError",
+    "UserError",
+    "evaluate_arrays",
+    "fit",
+    "load_model",
+    "systems",
+]

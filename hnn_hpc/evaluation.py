@@ -1,13 +1,17 @@
 """How far a learned Hamiltonian is from the data: relative L2 errors of H and ∇H over samples (arXiv 2411.17511, section 4)."""
 
+from functools import partial
+
 import numpy as np
 
 from hnn_hpc.errors import UserError
+from hnn_hpc.parallel.communicator import as_communicator
+from hnn_hpc.parallel.dask_rows import is_dask_array
 from hnn_hpc.parallel.layout import RowLayout
 from hnn_hpc.parallel.threads import available_threads, single_threaded_blas
 from hnn_hpc.parallel.tree import tree_reduce
 from hnn_hpc.progress import stage
-from hnn_hpc.samples import read_finite
+from hnn_hpc.samples import check_arrays, chunked_samples, read_finite, spread_rows, total_rows
 from hnn_hpc.symplectic import gradient_from_vector_field
 
 ROWS_PER_BLOCK = 4096
@@ -23,26 +27,56 @@ def evaluate(model, source, communicator, progress=None):
     """
     layout = _layout(source)
     communicator.agree("the samples of the evaluation", (model.dimension, source.dimension, source.has_energies, layout))
+    _check_dimension(model, source)
+    threads = available_threads(communicator)
+    own_blocks = layout.owned_blocks(communicator.rank, communicator.size)
+    with stage(progress, "evaluate", len(own_blocks)) as on_leaf, single_threaded_blas():
+        sums = tree_reduce(communicator, layout, partial(_sums, model, source, layout), _merge, threads, on_leaf, name="evaluate")
+    return _errors(source, model.constant_known, communicator.broadcast(sums))
+
+
+def evaluate_arrays(model, points, velocities, energies=None, comm=None):
+    """Like `evaluate`, for arrays as `training.fit` takes them. Collective.
+
+    For dask arrays the answer is a `dask.delayed.Delayed` of the dictionary: nothing is computed yet, and nothing but sums is gathered.
+    """
+    if any(map(is_dask_array, (points, velocities, energies))):
+        if comm is not None:
+            raise UserError("comm does not go with dask arrays: either ranks or dask's workers compute; leave comm out")
+        source, dask = chunked_samples(points, velocities, energies, None)
+        _check_dimension(model, source)
+        layout = _layout(source)
+        finish = partial(_errors, source, model.constant_known)
+        return dask.reduce_later(layout, partial(_sums, model, source, layout), _merge, "evaluate", finish)
+    communicator = as_communicator(comm)
+    with communicator.together():
+        points, velocities, energies = check_arrays(points, velocities, energies)
+    count = total_rows(points, energies, communicator)
+    return evaluate(model, spread_rows(points, velocities, energies, _layout_of(count), communicator), communicator)
+
+
+def _check_dimension(model, source):
     if model.dimension != source.dimension:
         raise UserError(
             f"the model has {model.dimension} coordinates, but {source.location} has {source.dimension}; give samples of its system"
         )
-    threads = available_threads(communicator)
 
-    def leaf(block):
-        points, velocities, energies = read_finite(source, *layout.bounds(block))
-        gradient = gradient_from_vector_field(velocities)
-        difference = model.gradient(points) - gradient
-        H = np.zeros(len(points)) if energies is None else energies
-        return np.array([*_moments(model.energy(points) - H), *_moments(H), np.vdot(difference, difference), np.vdot(gradient, gradient)])
 
-    own_blocks = layout.owned_blocks(communicator.rank, communicator.size)
-    with stage(progress, "evaluate", len(own_blocks)) as on_leaf, single_threaded_blas():
-        sums = tree_reduce(communicator, layout, leaf, _merge, threads, on_leaf, name="evaluate")
-    e_moments, H_moments, (difference, gradient) = np.split(communicator.broadcast(sums), [3, 6])
+def _sums(model, source, layout, block):
+    """Return the sums of a block: the moments of Ĥ - H and of H, ‖∇Ĥ - ∇H‖² and ‖∇H‖²."""
+    points, velocities, energies = read_finite(source, *layout.bounds(block))
+    gradient = gradient_from_vector_field(velocities)
+    difference = model.gradient(points) - gradient
+    H = np.zeros(len(points)) if energies is None else energies
+    return np.array([*_moments(model.energy(points) - H), *_moments(H), np.vdot(difference, difference), np.vdot(gradient, gradient)])
+
+
+def _errors(source, constant_known, sums):
+    """Return what `evaluate` does, from the sums of all blocks."""
+    e_moments, H_moments, (difference, gradient) = np.split(sums, [3, 6])
     energy_error = None
     if source.has_energies:
-        energy_error = _relative(_square_sum(e_moments, model.constant_known), _square_sum(H_moments, model.constant_known))
+        energy_error = _relative(_square_sum(e_moments, constant_known), _square_sum(H_moments, constant_known))
     return {"samples": source.count, "energy_error": energy_error, "gradient_error": _relative(difference, gradient)}
 
 
@@ -60,7 +94,11 @@ def check_finite(source, communicator, progress=None):
 
 
 def _layout(source):
-    return RowLayout(source.count, -(-source.count // ROWS_PER_BLOCK))
+    return _layout_of(source.count)
+
+
+def _layout_of(count):
+    return RowLayout(count, -(-count // ROWS_PER_BLOCK))
 
 
 def _moments(values):

@@ -4,6 +4,7 @@ import numpy as np
 
 from hnn_hpc.errors import UserError, look_up
 from hnn_hpc.features import ACTIVATIONS, FeatureMap, coordinates_from_dict
+from hnn_hpc.parallel.dask_rows import is_dask_array, map_points
 from hnn_hpc.storage import load_model_file, save_model_file
 from hnn_hpc.symplectic import vector_field_from_gradient
 
@@ -49,15 +50,21 @@ class HamiltonianModel:
         return self.dimension // 2
 
     def energy(self, x):
-        """Return Ĥ(x), shape (...), for x of shape (..., D)."""
+        """Return Ĥ(x), shape (...), for x of shape (..., D); of a dask array another one that is not computed yet, here and below."""
+        if is_dask_array(x):
+            return map_points(self.energy, self._checked(x), drops_coordinates=True)
         return self.feature_map.energy(self._points(x), self.coefficients) + self.constant
 
     def gradient(self, x):
         """Return ∇Ĥ(x) = (∂Ĥ/∂q, ∂Ĥ/∂p), shape (..., D)."""
+        if is_dask_array(x):
+            return map_points(self.gradient, self._checked(x))
         return self.feature_map.energy_gradient(self._points(x), self.coefficients)
 
     def vector_field(self, x):
         """Return dx/dt = J ∇Ĥ(x), shape (..., D)."""
+        if is_dask_array(x):
+            return map_points(self.vector_field, self._checked(x))
         return vector_field_from_gradient(self.gradient(x))
 
     def save(self, path, force=False):
@@ -68,7 +75,9 @@ class HamiltonianModel:
         save_model_file(path, arrays, attributes | {"provenance": self.provenance, "coordinates": coordinates}, force)
 
     def _points(self, x):
-        x = np.asarray(x, dtype=np.float64)
+        return self._checked(np.asarray(x, dtype=np.float64))
+
+    def _checked(self, x):
         if x.ndim == 0 or x.shape[-1] != self.dimension:
             raise UserError(f"the model has {self.dimension} coordinates, so points must have shape (..., {self.dimension}); got {x.shape}")
         return x

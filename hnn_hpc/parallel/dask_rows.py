@@ -50,19 +50,14 @@ class DaskCommunicator(SerialCommunicator):
 
     def reduce(self, layout, leaf, combine, name, of_samples=True):
         """Return the root of the tree of `layout`, see `parallel.tree.tree_reduce`; the array is the caller's to overwrite."""
-
-        def tasks(sent, label):
-            stack = []
-            for node, block in starting_nodes(range(layout.blocks), layout.blocks):
-                stack.append((node, self._leaf_task(sent, layout, block, label, of_samples)))
-                while len(stack) > 1 and (parent := parent_of(stack[-2][0], stack[-1][0], layout.blocks)):
-                    (_, left), (_, right) = stack[-2:]
-                    key = label("merge", f"{parent[1]}-of-level-{parent[0]}")
-                    stack[-2:] = [(parent, _delayed(_merge)(sent, left, right, dask_key_name=key))]
-            return [task for _, task in stack]
-
-        [value] = self._computed(_Work(leaf, combine), tasks, name)
+        [value] = self._computed(_Work(leaf, combine), lambda sent, label: [self._root_task(sent, layout, label, of_samples)], name)
         return value if value.flags.writeable and value.flags.aligned else _copied(value)
+
+    def reduce_later(self, layout, leaf, combine, name, then):
+        """Return then(the root of the tree) as a `dask.delayed.Delayed`: nothing is computed yet."""
+        label = _labels(name)
+        sent = _delayed(_Work(leaf, combine).itself)(dask_key_name=label("functions", "of-all"))
+        return _delayed(then)(self._root_task(sent, layout, label), dask_key_name=label("result", "of-all"))
 
     def gather_parts(self, layout, part_of, name):
         """Return the list of part_of(start, stop) of all blocks."""
@@ -71,6 +66,17 @@ class DaskCommunicator(SerialCommunicator):
             return [self._leaf_task(sent, layout, block, label) for block in range(layout.blocks)]
 
         return self._computed(_Work(_AtBounds(part_of, layout)), tasks, name)
+
+    def _root_task(self, sent, layout, label, of_samples=True):
+        stack = []
+        for node, block in starting_nodes(range(layout.blocks), layout.blocks):
+            stack.append((node, self._leaf_task(sent, layout, block, label, of_samples)))
+            while len(stack) > 1 and (parent := parent_of(stack[-2][0], stack[-1][0], layout.blocks)):
+                (_, left), (_, right) = stack[-2:]
+                key = label("merge", f"{parent[1]}-of-level-{parent[0]}")
+                stack[-2:] = [(parent, _delayed(_merge)(sent, left, right, dask_key_name=key))]
+        [(_, root)] = stack
+        return root
 
     def _leaf_task(self, sent, layout, block, label, of_samples=True):
         start, stop = layout.bounds(block)
@@ -106,16 +112,42 @@ class DaskCommunicator(SerialCommunicator):
 
     def _computed(self, work, tasks, name):
         """Return the values of the list tasks(what stands for work, label); label(kind, which) gives a task its key."""
-        token = uuid4().hex[:8]
-
-        def label(kind, which):
-            return f"hnn-{name}-{kind}-{which}-{token}"
-
+        label = _labels(name)
         if self._client is None:
             import dask
 
             return list(dask.compute(*tasks(work, label)))
         return _computed_on_cluster(self._client, work, lambda sent: tasks(sent, label), name)
+
+
+def map_points(function, points, drops_coordinates=False):
+    """Return function(points) of a dask array (..., D) as another one, computed chunk by chunk when somebody asks for it.
+
+    function takes and returns arrays of any number of points, the coordinates last; drops_coordinates: it returns one number a point.
+    """
+    if points.numblocks[-1] > 1:
+        last = points.ndim - 1
+        raise UserError(f"the coordinates of a point must lie in one chunk; there are {points.numblocks[-1]}: use rechunk({{{last}: -1}})")
+    dimensions = points.ndim - drops_coordinates
+    how = {"drop_axis": points.ndim - 1} if drops_coordinates else {}
+    return points.map_blocks(_OneThread(function), dtype=np.float64, meta=np.empty((0,) * dimensions), **how)
+
+
+@dataclass(frozen=True)
+class _OneThread:
+    """A function that has BLAS held to one thread, for dask computes many chunks at once."""
+
+    function: object
+
+    def __call__(self, points):
+        with single_threaded_blas():
+            return self.function(points)
+
+
+def _labels(name):
+    """Return label(kind, which), the key of a task of a pass that has not been before."""
+    token = uuid4().hex[:8]
+    return lambda kind, which: f"hnn-{name}-{kind}-{which}-{token}"
 
 
 def _computed_on_cluster(client, work, tasks, name):
@@ -152,6 +184,9 @@ class _Work:
 
     leaf: object
     combine: object = None
+
+    def itself(self):
+        return self
 
     def __reduce__(self):
         import cloudpickle
