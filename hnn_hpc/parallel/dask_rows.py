@@ -1,7 +1,7 @@
 """Passes over the samples as tasks of dask, on its threads or on a cluster; everything else stays in the user's process.
 
 A pass is one task a block and one a merge, over the very tree of `layout`, so that its value has the bits that ranks and threads give.
-Nothing but values of the tree goes from task to task. What the leaves need besides samples is sent once to each worker.
+Nothing but values of the tree goes from task to task. What the leaves need besides samples is a task too, which each worker has once.
 The only module that imports dask, and only where it is used.
 """
 
@@ -17,8 +17,6 @@ from hnn_hpc.parallel.chunks import RowChunks, at_hand
 from hnn_hpc.parallel.communicator import SerialCommunicator
 from hnn_hpc.parallel.layout import parent_of, starting_nodes
 from hnn_hpc.parallel.threads import single_threaded_blas
-
-ATTEMPTS = 3  # at a pass whose functions were lost with all workers that had them
 
 
 def is_dask_array(value):
@@ -56,7 +54,7 @@ class DaskCommunicator(SerialCommunicator):
     def reduce_later(self, layout, leaf, combine, name, then):
         """Return then(the root of the tree) as a `dask.delayed.Delayed`: nothing is computed yet."""
         label = _labels(name)
-        sent = _delayed(_Work(leaf, combine).itself)(dask_key_name=label("functions", "of-all"))
+        sent = _functions_task(_Work(leaf, combine).pickled(), label)
         return _delayed(then)(self._root_task(sent, layout, label), dask_key_name=label("result", "of-all"))
 
     def gather_parts(self, layout, part_of, name):
@@ -117,7 +115,8 @@ class DaskCommunicator(SerialCommunicator):
             import dask
 
             return list(dask.compute(*tasks(work, label)))
-        return _computed_on_cluster(self._client, work, lambda sent: tasks(sent, label), name)
+        functions = work.pickled()
+        return _computed_on_cluster(self._client, tasks(_functions_task(functions, label), label), name, len(functions))
 
 
 def map_points(function, points, drops_coordinates=False):
@@ -145,37 +144,33 @@ class _OneThread:
 
 
 def _labels(name):
-    """Return label(kind, which), the key of a task of a pass that has not been before."""
+    """Return a label(kind, which) that gives the tasks of one pass keys that no others have."""
     token = uuid4().hex[:8]
     return lambda kind, which: f"hnn-{name}-{kind}-{which}-{token}"
 
 
-def _computed_on_cluster(client, work, tasks, name):
-    """Return the values of tasks(a future of work); whatever ends this, no task and no value is left on the cluster.
-
-    What a dead worker had computed dask computes again, but not `work`: where the last worker that had it dies, the pass begins anew.
-    """
+def _computed_on_cluster(client, tasks, name, size):
+    """Return the values of tasks; whatever ends this, no task and no value is left on the cluster. size: bytes that are sent along."""
+    import dask
     from distributed import KilledWorker
-    from distributed.client import FutureCancelledError
 
-    for attempt in range(ATTEMPTS):
-        futures = []
-        try:
-            if not client.nthreads():
-                client.wait_for_workers(1)
-            futures.append(client.scatter(work, broadcast=True, hash=False))
-            futures += client.compute(tasks(futures[0]))
-            return client.gather(futures[1:])
-        except (FutureCancelledError, KilledWorker) as error:
-            if isinstance(error, KilledWorker) or client.status != "running" or attempt == ATTEMPTS - 1:
-                raise HnnError(
-                    f"the workers of the dask cluster died again and again in the pass {name!r} ({error}); their logs may tell why: most "
-                    "often too little memory, or a chunk that cannot be computed"
-                ) from error
-        finally:  # what nobody waits for is cancelled; `Client.cancel` of a future that tasks depend on breaks the scheduler
-            for future in reversed(futures):
-                future.release()
-    raise AssertionError("unreachable")
+    if not client.nthreads():
+        client.wait_for_workers(1)
+    # Dask warns of data in a graph. Ours are a triangle, and the scheduler is where they outlive any worker; those of the user still count.
+    limit = "distributed.admin.large-graph-warning-threshold"
+    futures = []
+    try:
+        with dask.config.set({limit: dask.utils.parse_bytes(dask.config.get(limit, "10MB")) + size}):
+            futures = client.compute(tasks)
+        return client.gather(futures)
+    except KilledWorker as error:
+        raise HnnError(
+            f"the workers of the dask cluster died again and again in the pass {name!r} ({error}); their logs may tell why: most often too "
+            "little memory, or a chunk that cannot be computed"
+        ) from error
+    finally:
+        for future in futures:  # what nobody waits for is cancelled
+            future.release()
 
 
 @dataclass(frozen=True)
@@ -185,13 +180,14 @@ class _Work:
     leaf: object
     combine: object = None
 
-    def itself(self):
-        return self
-
-    def __reduce__(self):
+    def pickled(self):
+        """Return them as bytes."""
         import cloudpickle
 
-        return _unpickled, (cloudpickle.dumps((self.leaf, self.combine), protocol=4),)
+        return cloudpickle.dumps((self.leaf, self.combine), protocol=4)
+
+    def __reduce__(self):
+        return _unpickled, (self.pickled(),)
 
 
 def _unpickled(functions):
@@ -230,6 +226,11 @@ class _Chunk:
                 f"expected real numbers of shape {self.shape}, as the dask array says: repair the function that makes the chunk"
             )
         return values[self.rows].astype(np.float64, copy=False)
+
+
+def _functions_task(functions, label):
+    """Return the task of which the other tasks of a pass have its functions, so that these too are made again where they are lost."""
+    return _delayed(_unpickled)(functions, dask_key_name=label("functions", "of-all"))
 
 
 def _leaf(work, block, start, columns):
