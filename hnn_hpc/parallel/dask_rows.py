@@ -6,6 +6,7 @@ The only module that imports dask, and only where it is used.
 """
 
 import sys
+import time
 from dataclasses import dataclass
 from functools import cached_property
 from uuid import uuid4
@@ -17,6 +18,8 @@ from hnn_hpc.parallel.chunks import RowChunks, at_hand
 from hnn_hpc.parallel.communicator import SerialCommunicator
 from hnn_hpc.parallel.layout import parent_of, starting_nodes
 from hnn_hpc.parallel.threads import single_threaded_blas
+
+GLANCE = 0.2  # seconds between two looks at whether a cluster has a worker yet
 
 
 def is_dask_array(value):
@@ -154,8 +157,8 @@ def _computed_on_cluster(client, tasks, name, size):
     import dask
     from distributed import KilledWorker
 
-    if not client.nthreads():
-        client.wait_for_workers(1)
+    while not client.nthreads():  # `wait_for_workers` may overlook a worker that a cluster has started again
+        time.sleep(GLANCE)
     # Dask warns of data in a graph. Ours are a triangle, and the scheduler is where they outlive any worker; those of the user still count.
     limit = "distributed.admin.large-graph-warning-threshold"
     futures = []

@@ -63,6 +63,13 @@ def wait_until_forgotten(client):
         time.sleep(0.05)
 
 
+def wait_for_both_workers(client):
+    until = time.monotonic() + PROMPTLY
+    while len(client.nthreads()) < 2:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
 def counted(folder, act, block):
     """Call act(n) at the n-th call with this folder, from 0 on, in whatever process; return the block."""
     number = 0
@@ -191,7 +198,7 @@ class TestWorkersThatDie:
         ours = fit(points_that(act), da.from_array(samples.velocities, chunks=(700, -1)), client=client, **DENSE)
         assert_same_fit(ours, fit(*samples[:2], **DENSE))
         assert calls(tmp_path) > call + 1
-        client.wait_for_workers(2, timeout=PROMPTLY)
+        wait_for_both_workers(client)
         wait_until_forgotten(client)
 
     def test_the_only_one_with_what_all_tasks_need(self, one_worker, samples, points_that, tmp_path):
@@ -242,7 +249,7 @@ class TestFile:
             ours = fit(sample_file, client=client, **how)
             thread.join()
         assert_same_fit(ours, fit(*samples[:2], reference=([0.0] * 4, 0.5), **how))
-        client.wait_for_workers(2, timeout=PROMPTLY)
+        wait_for_both_workers(client)
 
     def test_what_only_a_worker_cannot_read_is_said(self, client, samples, tmp_path):
         path = tmp_path / "samples.h5"

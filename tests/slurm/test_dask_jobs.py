@@ -5,7 +5,7 @@ import os
 import dask.array as da
 import numpy as np
 import pytest
-from clusters import LONGEST, ROOT, User
+from clusters import ROOT, User, wait_until
 from distributed import Client
 
 from hnn_hpc import fit
@@ -34,7 +34,7 @@ def test_a_fit_through_slurm_has_the_bits_of_one_process(cluster, slurm_cluster)
     arrays = da.from_array(points, chunks=(700, -1)), da.from_array(velocities, chunks=(900, -1))
     with Client(slurm_cluster, set_as_default=False) as client:
         first = fit(*arrays, client=client, **how).model  # waits for the first worker
-        client.wait_for_workers(2, LONGEST)
+        wait_until(lambda: len(client.nthreads()) == 2, "the second worker did not start")
         second = fit(*arrays, client=client, **how).model
         nodes = client.run(os.getenv, "SLURMD_NODENAME")
     jobs = User(cluster).run("squeue", "--noheader", "--states=RUNNING", "--format=%i").split()
