@@ -1,14 +1,17 @@
 """Passes over the samples as tasks of dask, on its threads or on a cluster; everything else stays in the user's process.
 
-A pass is one task a block and one a merge, over the very tree of `layout`, so that its value has the bits that ranks and threads give.
+A pass is one task a block, or for several small ones, and one a merge, over the very tree of `layout`, so that its value has the bits that
+ranks and threads give.
 Nothing but values of the tree goes from task to task. What the leaves need besides samples is a task too, which each worker has once.
 The only module that imports dask, and only where it is used.
 """
 
+import os
 import sys
 import time
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 from uuid import uuid4
 
 import numpy as np
@@ -16,9 +19,12 @@ import numpy as np
 from hnn_hpc.errors import HnnError, UserError
 from hnn_hpc.parallel.chunks import RowChunks, at_hand
 from hnn_hpc.parallel.communicator import SerialCommunicator
-from hnn_hpc.parallel.layout import parent_of, starting_nodes
+from hnn_hpc.parallel.layout import leaves_of, parent_of, promote, starting_nodes
 from hnn_hpc.parallel.threads import single_threaded_blas
 
+# Small blocks share a task, up to so many bytes of samples, as long as each thread has so many tasks; a task costs a millisecond or two.
+SMALL, TASKS = 4 * 2**20, 4
+SMALL_ROW = 512  # bytes of a sample where nobody has told
 GLANCE = 0.2  # seconds between two looks at whether a cluster has a worker yet
 
 
@@ -64,14 +70,14 @@ class DaskCommunicator(SerialCommunicator):
         """Return the list of part_of(start, stop) of all blocks."""
 
         def tasks(sent, label):
-            return [self._leaf_task(sent, layout, block, label) for block in range(layout.blocks)]
+            return [self._run_task(sent, layout, run, label) for _, run in self._runs(layout)]
 
-        return self._computed(_Work(_AtBounds(part_of, layout)), tasks, name)
+        return self._computed(_Work(_AtBounds(part_of)), tasks, name)
 
     def _root_task(self, sent, layout, label, of_samples=True):
         stack = []
-        for node, block in starting_nodes(range(layout.blocks), layout.blocks):
-            stack.append((node, self._leaf_task(sent, layout, block, label, of_samples)))
+        for node, run in self._runs(layout, of_samples):
+            stack.append((node, self._run_task(sent, layout, run, label, of_samples)))
             while len(stack) > 1 and (parent := parent_of(stack[-2][0], stack[-1][0], layout.blocks)):
                 (_, left), (_, right) = stack[-2:]
                 key = label("merge", f"{parent[1]}-of-level-{parent[0]}")
@@ -79,10 +85,23 @@ class DaskCommunicator(SerialCommunicator):
         [(_, root)] = stack
         return root
 
-    def _leaf_task(self, sent, layout, block, label, of_samples=True):
-        start, stop = layout.bounds(block)
+    def _runs(self, layout, of_samples=True):
+        """Return the list of (node, the range of blocks that it covers), which a pass has a task for: a block, or several small ones.
+
+        Which of them share a task is of no matter to the bits, for they are merged by the same tree in it.
+        """
+        level, threads = 0, sum(self._client.nthreads().values()) if self._client else os.cpu_count()
+        width = sum(8 * prod(array.shape[1:]) for array in self.arrays.values()) or SMALL_ROW
+        while of_samples and layout.blocks >> (level + 1) >= TASKS * threads and layout.largest_block * width << (level + 1) <= SMALL:
+            level += 1
+        nodes = [promote((level, index), layout.blocks) for index in range(-(-layout.blocks >> level))]
+        return [(node, leaves_of(node, layout.blocks)) for node in nodes]
+
+    def _run_task(self, sent, layout, run, label, of_samples=True):
+        start, stop = layout.bounds(run[0])[0], layout.bounds(run[-1])[1]
         columns = [self._parts(name, start, stop, label) for name in self.arrays] if of_samples else []
-        return _delayed(_leaf)(sent, block, start, columns, dask_key_name=label("block", f"{block}-of-{layout.blocks}"))
+        key = label("block", f"{run[0]}-of-{layout.blocks}" if len(run) == 1 else f"{run[0]}-to-{run[-1]}-of-{layout.blocks}")
+        return _delayed(_run)(sent, layout, run, start, columns, dask_key_name=key)
 
     def _parts(self, name, start, stop, label):
         """Return the rows [start, stop) of a column as a list of (_Chunk, its rows, or a task that cuts some of them out)."""
@@ -201,13 +220,9 @@ def _unpickled(functions):
 
 @dataclass(frozen=True)
 class _AtBounds:
-    """A leaf that calls function(start, stop) with the rows of its block."""
+    """What is computed of a run of blocks at once: function(start, stop) of its rows."""
 
     function: object
-    layout: object
-
-    def __call__(self, block):
-        return self.function(*self.layout.bounds(block))
 
 
 @dataclass(frozen=True)
@@ -236,14 +251,26 @@ def _functions_task(functions, label):
     return _delayed(_unpickled)(functions, dask_key_name=label("functions", "of-all"))
 
 
-def _leaf(work, block, start, columns):
-    """Compute a block of a pass; columns: those of the samples, each a list of parts (_Chunk or None where it is cut already, rows)."""
+def _run(work, layout, run, start, columns):
+    """Return the value of a run of blocks, those that one node of the tree covers.
+
+    columns: those of the samples, each a list of parts (_Chunk, or None where it is cut already; rows).
+    """
     joined = []
     for parts in columns:
         arrays = [rows if chunk is None else chunk.cut(rows) for chunk, rows in parts]
         joined.append(np.require(arrays[0] if len(arrays) == 1 else np.concatenate(arrays), requirements="CA"))
     with single_threaded_blas(), at_hand(start, joined):
-        return work.leaf(block)
+        if isinstance(work.leaf, _AtBounds):
+            return work.leaf.function(start, layout.bounds(run[-1])[1])
+        stack = []
+        for node, block in starting_nodes(run, layout.blocks):
+            stack.append((node, work.leaf(block)))
+            while len(stack) > 1 and (parent := parent_of(stack[-2][0], stack[-1][0], layout.blocks)):
+                (_, left), (_, right) = stack[-2:]
+                stack[-2:] = [(parent, work.combine(left, right))]
+    [(_, value)] = stack
+    return value
 
 
 def _merge(work, left, right):
