@@ -90,7 +90,7 @@ class OutputLayerSolver:
         feature_map = FeatureMap(layer.weights, layer.biases, ACTIVATIONS[self.options.activation], coordinates)
         with self.communicator.together():
             subproblems = self._subproblems(feature_map, prefix)
-            if any(subproblem.plan.solver == "lsqr" for subproblem in subproblems):
+            if any(subproblem.plan.needs_petsc for subproblem in subproblems):
                 start_petsc()  # a missing one is to be noticed now
         told = [(some.plan.solver, some.plan.reduce.__name__, some.digest) for some in subproblems]
         self.communicator.agree("the least-squares problems of the fit", told)
@@ -152,7 +152,7 @@ class OutputLayerSolver:
             khatri_rao=part.is_plain,
             layout=self.the_plan.layout,
             touching=touching,
-            with_lsqr=self.communicator.reads_samples,
+            with_rows=self.communicator.reads_samples,
         )
         the_plan = the_plan.limited_to(self.threads, self.options.memory_per_rank, self.communicator.size)
         return _Subproblem(part, rows_of, the_plan, f"{prefix}component-{number}-", features)

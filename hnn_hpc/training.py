@@ -73,7 +73,7 @@ def fit(
     options; the fit is the one that a single rank makes from all rows, bit for bit unless the solver is lsqr.
 
     With dask arrays, or a file and a client of dask, its workers read the samples and compute what takes long; the fit has those bits too,
-    whatever the chunks and the scheduler. The solver lsqr cannot do it, and `auto` does not choose it there.
+    whatever the chunks and the scheduler, unless the solver is lsqr: it then depends on these neither, but differs by rounding from ranks'.
 
     Parameters
     points             (K, D) states x = (q, p), D = 2n; or the path of a file of samples (see `storage.SampleFile`), which is then read
@@ -152,7 +152,7 @@ def fit_source(source, options, communicator, progress=None, require_certified=T
     threads = available_threads(communicator)
     with communicator.together():
         the_plan = the_plan.limited_to(threads, options.memory_per_rank if options.is_dense else None, communicator.size)
-        if the_plan.solver == "lsqr":
+        if the_plan.needs_petsc:
             start_petsc()  # a missing one is to be noticed now
         if checkpoint and communicator.is_root:
             solvers = [some.solver for some in (the_plan, the_plan.if_well_conditioned) if some]
@@ -235,8 +235,8 @@ def _provenance(source, options, solution, basis):
     return said | {"seeds": seeds, "versions": versions(), "certificate": certificate}
 
 
-def plan_for(samples, dimension, options, location, with_lsqr=True):
-    """Return the `Plan` for K samples; `UserError` where K and M do not suit each other. with_lsqr: see `solvers.plan`."""
+def plan_for(samples, dimension, options, location, with_rows=True):
+    """Return the `Plan` for K samples; `UserError` where K and M do not suit each other. with_rows: see `solvers.plan`."""
     if samples < FEWEST_SAMPLES:
         raise UserError(f"{location}: got {samples} samples; at least {FEWEST_SAMPLES} are needed")
     if options.features > samples * dimension:
@@ -245,7 +245,7 @@ def plan_for(samples, dimension, options, location, with_lsqr=True):
             "give, so the output weights would not be determined; use fewer features or more samples"
         )
     is_plain = options.coordinates_of(dimension).is_plain
-    how = {"khatri_rao": is_plain, "with_lsqr": with_lsqr}
+    how = {"khatri_rao": is_plain, "with_rows": with_rows}
     return plan(samples, dimension, options.features, options.solver, options.block_bytes, options.ridge, **how)
 
 

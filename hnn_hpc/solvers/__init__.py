@@ -8,7 +8,7 @@ certify the answer with residuals recomputed from A (see `solution`):
   2 K Σ M_d² flops.
 - `tsqr`: for any operator with dense rows; QR of the (K D, M + 1) matrix [A | f]: 2 K D M² flops.
 - `hadamard_gram`: for A = S ⊙ Wᵀ of a moderate condition; K M² flops.
-- `sketched_lsqr`: the triangle is that of a sketch, and LSQR goes on from there: O(K M D) flops.
+- `sketched_lsqr`: the triangle is that of a sketch, and LSQR goes on from there: O(K M D) flops. On dask it is `conjugate_gradients`.
 
 Where A is block-diagonal, `block_diagonal` joins the solutions of its blocks.
 

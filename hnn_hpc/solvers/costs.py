@@ -169,18 +169,18 @@ def certify_stages(K, D, M, blocks, piece, assembling, factor=TRUNCATED):
     )
 
 
-def lsqr_stages(K, D, M, blocks, s, factoring, deciding, kept):
+def lsqr_stages(K, D, M, blocks, s, factoring, deciding, kept, with_rows):
     """Return the stages of LSQR on what a sketch of s samples has preconditioned (see `sketch` and `lsqr`).
 
     A pass that makes S if it is kept (bool: by all ranks together); one that sketches [S | F], NONZEROS additions to memory for each
     value; `factoring`, the stages of the sketch's QR, and `deciding`, that of its rank; a pass for each of ITERATIONS, with N y and
-    Nᵀ g on rank 0, on five vectors of the rows of A.
+    Nᵀ g on rank 0, with_rows (bool) on five vectors of the rows of A.
     """
     n, held = M + D, TRUNCATED * M**2
     making = {} if kept else assembly(K, D, M)
     sketching = total(making, {"memory": 16 * NONZEROS * K * M})
     iterating = times(ITERATIONS, total(making, products(K, D, M)))
-    rows = 5 * K * D  # S itself comes on top, as much of it as there is memory for
+    rows = 5 * K * D if with_rows else 0  # S itself comes on top, as much of it as there is memory for
     stages = (
         Stage("keep", blocks, M, total(assembly(K, D, M), {"memory": 8 * K * M})),
         Stage("sketch", blocks, M, sketching, broadcast=s * n, held=s * n, leaf=(RUN + 1) * s * PANEL, spread=rows),

@@ -64,6 +64,7 @@ class Plan:
     if_well_conditioned
                     the plan to take instead where a probe finds that the condition number allows it (see `probe`), or None
     step            what an iterative solver does to an answer (see `refinement.refine`), or None
+    needs_petsc     whether that step is PETSc's
     keepable_bytes  of σ', which an iterative solver needs in every iteration: all ranks together may keep so much, or make it anew
     threads         of a rank
     """
@@ -82,6 +83,7 @@ class Plan:
     reason: str = "asked for by name"
     if_well_conditioned: "Plan | None" = None
     step: Callable | None = None
+    needs_petsc: bool = False
     keepable_bytes: int = 0
     threads: int = 1
 
@@ -141,23 +143,21 @@ class Plan:
 
 
 def plan(
-    samples, dimension, features, solver="auto", block_bytes=None, ridge=0.0, *, khatri_rao=True, layout=None, touching=None, with_lsqr=True
+    samples, dimension, features, solver="auto", block_bytes=None, ridge=0.0, *, khatri_rao=True, layout=None, touching=None, with_rows=True
 ):
     """Return the `Plan` for K samples, D rows a sample (one a coordinate), and M features.
 
     Parameters: solver: a key of SOLVERS; block_bytes: see `FitOptions`; ridge: λ, "gcv", or 0 for none; khatri_rao: whether the operator
     has the Khatri-Rao factors, and with them D columns of W: without, only tsqr serves; layout: a RowLayout of the K samples, for several
     solves over the same blocks, in place of the one that suits this solve best; touching: how many features have a weight other than 0
-    along each coordinate, (D,), where not all of them have; with_lsqr: whether the ranks hold rows of their own, without which lsqr cannot
-    iterate.
-    Errors: `UserError` for an unknown solver, and for one that needs the factors where there are none, or rows.
+    along each coordinate, (D,), where not all of them have; with_rows: whether ranks keep rows, and σ', from one pass to the next: lsqr is
+    PETSc's then, and conjugate gradients otherwise.
+    Errors: `UserError` for an unknown solver, and for one that needs the factors where there are none.
     """
     assert layout is None or layout.rows == samples
     planned = look_up(SOLVERS, solver, "solver")
-    if not with_lsqr and solver == "lsqr":
-        raise UserError("lsqr iterates with vectors of all rows, which dask's workers do not keep; use 'auto', 'khatri-rao-qr' or 'gram'")
-    if solver == "auto":
-        planned = partial(_plan_auto, with_lsqr=with_lsqr)
+    if solver in ("auto", "lsqr"):
+        planned = partial(planned, with_rows=with_rows)
     if khatri_rao:
         dense = planned(samples, dimension, features, block_bytes, ridge, layout)
         if touching is None or solver not in ("auto", "khatri-rao-qr"):
@@ -170,15 +170,18 @@ def plan(
     return replace(only, reason="the only one for derived coordinates, whose matrix has no Khatri-Rao form") if solver == "auto" else only
 
 
-def _plan_auto(K, D, M, block_bytes, ridge, layout=None, with_lsqr=True):
-    """The fastest of the ACCURATE solvers, by NOMINAL rates on one core; lsqr only with PETSc, without ridge, and for a clear gain.
+def _plan_auto(K, D, M, block_bytes, ridge, layout=None, with_rows=True):
+    """The fastest of the ACCURATE solvers, by NOMINAL rates on one core; lsqr only without ridge, where there is what it needs, and for a
+    clear gain.
 
     Neither ranks, threads nor a measurement take part, so that any number of ranks solves in the same way.
     Where gram would be faster still, the plan holds it as `if_well_conditioned`: only a probe of the features can tell (see `probe`).
     """
-    with_lsqr = with_lsqr and petsc_at_hand() and not ridge and K * D <= MOST_PETSC_ROWS
-    names = [name for name in ACCURATE if name != "lsqr" or with_lsqr]
-    plans = sorted((SOLVERS[name](K, D, M, block_bytes, ridge, layout) for name in names), key=_seconds_to_choose_by)
+    candidates = {name: SOLVERS[name] for name in ACCURATE}
+    candidates["lsqr"] = partial(_plan_lsqr, with_rows=with_rows)
+    if ridge or (with_rows and not (petsc_at_hand() and K * D <= MOST_PETSC_ROWS)):
+        del candidates["lsqr"]
+    plans = sorted((planned(K, D, M, block_bytes, ridge, layout) for planned in candidates.values()), key=_seconds_to_choose_by)
     best, gram = plans[0], _plan_gram(K, D, M, block_bytes, ridge, layout)
     best = replace(best, reason=f"the fastest that does for any condition number ({_told(plans)})")
     probing = NOMINAL.seconds(probe_work(D, M), M)
@@ -237,15 +240,15 @@ def _plan_gram(K, D, M, block_bytes, ridge, layout=None):
     return replace(plan, stages=(factor, solving, *certifying))
 
 
-def _plan_lsqr(K, D, M, block_bytes, ridge, layout=None):
+def _plan_lsqr(K, D, M, block_bytes, ridge, layout=None, with_rows=True):
     s = ceil(OVERSAMPLING * M / D) + FEWEST_SAMPLES  # for weights of equal size in all coordinates (see `sketch`)
     sketch = _plan_khatri_rao_qr(s if 2 * s <= K else K, D, M, block_bytes, 0.0)
     flops = 2 * NONZEROS * K * M + sketch.factor_flops
     plan = _plan("lsqr", sketched_triangle, K, D, M, M + D, 1, block_bytes, layout, flops)
-    kept = 8 * K * M <= NOMINAL_MEMORY
+    kept = with_rows and 8 * K * M <= NOMINAL_MEMORY
     *factoring, deciding = (stage for stage in sketch.stages if not stage.name.startswith("certif"))
-    stages = lsqr_stages(K, D, M, plan.layout.blocks, sketch.layout.rows, factoring, deciding, kept)
-    return replace(plan, stages=stages, step=lsqr_step, keepable_bytes=8 * K * M)
+    stages = lsqr_stages(K, D, M, plan.layout.blocks, sketch.layout.rows, factoring, deciding, kept, with_rows)
+    return replace(plan, stages=stages, step=lsqr_step, needs_petsc=with_rows, keepable_bytes=8 * K * M if with_rows else 0)
 
 
 def _qr_stages(plan, K, D, M, ridge):

@@ -18,7 +18,7 @@ there, s = γ M. Measured for anchored and SWIM features, dense, sparse and twic
 outliers: cond(ĀN) never above the formula, and no better with ζ = 8 (with ζ = 1 outliers spoil it).
 
 Cost: one pass over the samples, 2 ζ K M flops besides σ'; the sum over the ranks; then 2 s M² + (2/3)(D - 1) M³ flops for the triangle.
-Memory of a rank: 8 s (M + D) bytes, and 16 s PANEL a thread.
+Memory of a rank: 8 s (M + D) bytes, and 16 s PANEL a thread; of dask's workers a few times the first.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +27,8 @@ from math import ceil
 import numpy as np
 from scipy.sparse import csc_array
 
+from hnn_hpc.parallel.layout import RowLayout
+from hnn_hpc.parallel.tree import add_in_place, tree_reduce
 from hnn_hpc.random_streams import random_stream
 
 NONZEROS = 4  # ζ
@@ -71,27 +73,48 @@ def sketched(operator, layout, sketch_layout, communicator, threads=1, seed=0, o
 
     Each rank compresses the samples it owns in `layout`, threads sharing the features; then the sums over the ranks go, panel by panel of
     features, to the ranks that own them in `sketch_layout`. Ω depends on seed, s and the numbers of the samples only; with several ranks
-    the order of their sum, and so the last bits, depends on how many there are.
+    the order of their sum, and so the last bits, depends on how many there are. Where others read the samples, each compresses long blocks
+    of them, whose sums are added over a fixed tree.
 
-    Parameters: layout (RowLayout of K rows), sketch_layout (RowLayout of s rows), on_leaf(): called after each block of `layout`.
+    Parameters: layout (RowLayout of K rows), sketch_layout (RowLayout of s rows), on_leaf(n=1): called after each block of `layout`, or
+    once for n of them.
     """
     s, (M, D) = sketch_layout.rows, operator.weights.shape
-    panels = [slice(first, min(first + PANEL, M)) for first in range(0, M, PANEL)]
+    panels, on_leaf = [slice(first, min(first + PANEL, M)) for first in range(0, M, PANEL)], on_leaf or (lambda n=1: None)
+    if not communicator.reads_samples:
+        total = _compressed_elsewhere(operator, layout, s, panels, communicator, seed)
+        on_leaf(layout.blocks)
+        return SketchedOperator(total.T, 0, s, operator.weights)
+
     owned = [sketch_layout.owned_rows(rank, communicator.size) for rank in range(communicator.size)]
     first, last = owned[communicator.rank]
+    ends = [layout.bounds(block)[1] for block in layout.owned_blocks(communicator.rank, communicator.size)]
+
+    def on_run(start, stop):
+        for _ in range(sum(start < end <= stop for end in ends)):
+            on_leaf()
+
     with communicator.together():
-        sums = _compress(operator, layout, s, panels, communicator, threads, seed, on_leaf or (lambda: None))
+        sums = _compress(operator, *layout.owned_rows(communicator.rank, communicator.size), s, panels, threads, seed, on_run)
         transposed = np.empty((M + D, last - first))
     for rows in (*panels, slice(M, M + D)):
         transposed[rows] = communicator.sum_rows(sums.pop(0), [stop - start for start, stop in owned]).T
     return SketchedOperator(transposed, first, s, operator.weights)
 
 
-def _compress(operator, layout, s, panels, communicator, threads, seed, on_leaf):
-    """Return ΩS, an array (s, features) a panel, and ΩF (s, D), of the samples that this rank owns."""
+def _compressed_elsewhere(operator, layout, s, panels, communicator, seed):
+    """Return [ΩS | ΩF] (s, M + D) from those who read the samples: blocks of so many that making it costs more than adding it up."""
+    blocks = RowLayout(layout.rows, min(layout.blocks, max(1, layout.rows // (RUN * s))))
+
+    def leaf(block):
+        return np.concatenate(_compress(operator, *blocks.bounds(block), s, panels, 1, seed), axis=1)
+
+    return tree_reduce(communicator, blocks, leaf, add_in_place, name="sketch")
+
+
+def _compress(operator, start, stop, s, panels, threads, seed, on_run=lambda first, last: None):
+    """Return ΩS, an array (s, features) a panel, and ΩF (s, D), of the samples [start, stop); on_run: called after each run of them."""
     sums = [np.zeros((s, panel.stop - panel.start)) for panel in panels] + [np.zeros((s, operator.rows_per_sample))]
-    start, stop = layout.owned_rows(communicator.rank, communicator.size)
-    ends = [layout.bounds(block)[1] for block in layout.owned_blocks(communicator.rank, communicator.size)]
     length = max(RUN * s, CHUNK)
     with ThreadPoolExecutor(threads) as pool:
         for first in range(start, stop, length):
@@ -104,8 +127,7 @@ def _compress(operator, layout, s, panels, communicator, threads, seed, on_leaf)
                 total += omega @ S
 
             list(pool.map(add, panels, sums[:-1]))
-            for _ in range(sum(first < end <= last for end in ends)):
-                on_leaf()
+            on_run(first, last)
     return sums
 
 

@@ -1,14 +1,17 @@
 """The solver lsqr: the triangle of a sketch of [A | f], then LSQR on A divided by it, from the sketched solution.
 
 One pass over the samples for the sketch and one an iteration: O(K M D) work each in place of the O(K M²) of a factorization, so it is the
-solver for many features. The sketch makes it as accurate as a QR at any condition number; see `sketch` and `lsqr`.
+solver for many features. The sketch makes it as accurate as a QR at any condition number; see `sketch` and `lsqr`, and where no rank keeps
+rows of its own `conjugate_gradients`.
 """
 
 from dataclasses import replace
 
 from hnn_hpc.parallel.checkpoint import NoCheckpoint, OnlyHeeded
+from hnn_hpc.parallel.communicator import SerialCommunicator
 from hnn_hpc.parallel.layout import RowLayout
 from hnn_hpc.progress import stage
+from hnn_hpc.solvers.conjugate_gradients import cg_correction
 from hnn_hpc.solvers.khatri_rao_qr import khatri_rao_triangle
 from hnn_hpc.solvers.lsqr import lsqr_correction
 from hnn_hpc.solvers.row_triangle import first_share
@@ -35,7 +38,8 @@ def sketched_triangle(operator, plan, communicator, on_leaf=None, checkpoint=Non
     blocks = RowLayout(s, 2 if s >= 2 * plan.columns else 1)
     sketch_plan = replace(plan, layout=blocks, first_share=first_share(s, plan.columns))
     sketch = sketched(operator, plan.layout, sketch_plan.layout, communicator, plan.threads, on_leaf=checkpoint.heeding(on_leaf))
-    return khatri_rao_triangle(sketch, sketch_plan, communicator, checkpoint=OnlyHeeded(checkpoint))
+    holders = communicator if communicator.reads_samples else SerialCommunicator()  # of the sketch
+    return khatri_rao_triangle(sketch, sketch_plan, holders, checkpoint=OnlyHeeded(checkpoint))
 
 
 def lsqr_step(operator, factor, candidate, allowed, plan, communicator, progress=None, on_answer=None):
@@ -52,6 +56,9 @@ def lsqr_step(operator, factor, candidate, allowed, plan, communicator, progress
             target = min(target, AIM * allowed / error * candidate.reachable)  # which it is in proportion to
     start, target = communicator.broadcast((start, target))
     with stage(progress, "iterate", MOST_ITERATIONS) as on_iteration:
+        if not communicator.reads_samples:
+            how = {"iterations": MOST_ITERATIONS, "reachable": target, "on_iteration": lambda _: on_iteration()}
+            return cg_correction(operator, factor, candidate.residual, plan.layout, communicator, **how)[:2]
         y, iterations, _ = lsqr_correction(
             operator,
             factor,

@@ -59,7 +59,7 @@ def needs_of(forecast, chosen, keep=True):
     kept = [_kept(plan, forecast) if keep else 0 for plan in plans]
     root = max(plan.memory(plan.threads, forecast.ranks) + k for plan, k in zip(plans, kept, strict=True))
     other = max(_memory_of_others(plan, forecast.ranks) + k for plan, k in zip(plans, kept, strict=True))
-    libraries = MPI * (forecast.ranks > 1) + PETSC * any(plan.solver == "lsqr" for plan in plans)
+    libraries = MPI * (forecast.ranks > 1) + PETSC * any(plan.needs_petsc for plan in plans)
     survey = POOLS * forecast.pool
     return Needs(
         rank=forecast.program + libraries + max(survey, forecast.pool + max(_search(forecast), root)),

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from threading import Thread
 
+import dask
 import dask.array as da
 import numpy as np
 import pytest
@@ -108,6 +109,12 @@ class TestTwoWorkers:
     def test_every_solver_and_a_sampler_that_fits_twice(self, client, chunked, serial, how):
         how = (HOW if "sampler" in how else DENSE) | how
         assert_same_fit(fit(**chunked(SIZES["even"]), client=client, **how), serial(**how))
+
+    def test_lsqr_gives_the_bits_of_other_schedulers(self, client, chunked):
+        how = DENSE | {"solver": "lsqr"}
+        with dask.config.set(scheduler="synchronous"):
+            expected = fit(**chunked(SIZES["small"]), **how)
+        assert_same_fit(fit(**chunked(SIZES["even"]), client=client, **how), expected)
 
     @pytest.mark.parametrize("activation", ["sigmoid", "softplus", "sine", "gaussian", "erf"])
     def test_every_activation_can_be_sent(self, client, chunked, serial, activation):

@@ -197,6 +197,20 @@ def test_auto_does_without_lsqr_where_there_is_no_petsc_and_with_a_ridge(monkeyp
     assert plan(500_000, 4, 4000).solver == "khatri-rao-qr"
 
 
+def test_lsqr_needs_neither_petsc_nor_memory_where_nobody_keeps_rows(monkeypatch):
+    K, D, M = 100_000, 20, 2000
+    with_rows = plan(K, D, M, "lsqr")
+    assert with_rows.needs_petsc and with_rows.keepable_bytes == 8 * K * M
+    monkeypatch.setattr("hnn_hpc.solvers.planner.petsc_at_hand", lambda: False)
+    without = plan(K, D, M, "lsqr", with_rows=False)
+    assert not without.needs_petsc and without.keepable_bytes == 0
+    assert without.memory(1) < with_rows.memory(1)
+    assert without.seconds() > with_rows.seconds()  # it makes S in every iteration
+    assert plan(10**6, 4, 4000, with_rows=False).solver == "lsqr"
+    assert plan(10**6, 4, 4000, ridge="gcv", with_rows=False).solver != "lsqr"
+    assert plan(10**10, 4, 4000, with_rows=False).solver == "lsqr"  # more rows than PETSc can count
+
+
 def test_neither_a_measurement_nor_threads_choose(monkeypatch):
     before = [plan(*sizes) for sizes in GRID]
     monkeypatch.setattr(rates, "calibrate", lambda *_, **__: pytest.fail("measured"))
@@ -265,7 +279,7 @@ def test_lsqr_evaluates_the_activation_once_where_it_is_kept(kept):
     K, D, M, s = 10**6, 4, 1000, 2000
     small = plan(s, D, M, "khatri-rao-qr")
     factored = [stage for stage in small.stages if stage.name in ("factor", "coordinates")]
-    stages = costs.lsqr_stages(K, D, M, 48, s, factored, small.stages[-3], kept)
+    stages = costs.lsqr_stages(K, D, M, 48, s, factored, small.stages[-3], kept, with_rows=True)
     of_samples = [stage for stage in stages if stage.name != "factor"]
     passes = 1 if kept else 1 + costs.ITERATIONS + costs.PASSES
     assert sum(stage.work.get("activations", 0) for stage in of_samples) == passes * K * M

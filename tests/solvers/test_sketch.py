@@ -8,6 +8,7 @@ from hnn_hpc.operators import GradientOperator
 from hnn_hpc.operators.kept import keep_derivatives
 from hnn_hpc.parallel.communicator import SerialCommunicator
 from hnn_hpc.parallel.layout import RowLayout
+from hnn_hpc.parallel.tree import tree_reduce
 from hnn_hpc.samples import ArraySamples
 from hnn_hpc.solvers.factor import factor_of
 from hnn_hpc.solvers.sketch import CHUNK, FEWEST_SAMPLES, NONZEROS, OVERSAMPLING, sketch_samples, sketched, sparse_sign_columns
@@ -78,6 +79,23 @@ def test_sketch_is_omega_times_the_factors(M, blocks):
     assert part.flags.f_contiguous
     part[:] = 0
     np.testing.assert_allclose(sketch.factors(20, 45), expected[20:45], atol=ROUND_OFF)
+
+
+def test_sketch_of_those_who_read_the_samples_elsewhere():
+    """Blocks of their own, twice as long as the sketch, over a tree: the same numbers but for the order of a sum."""
+    operator, layout = operator_of(np.random.default_rng(2).standard_normal((150, 4)), 3000), RowLayout(3000, 40)
+    asked, steps = [], []
+
+    class Elsewhere(SerialCommunicator):
+        reads_samples = False
+
+        def reduce(self, layout, leaf, combine, name, of_samples=True):
+            asked.append((layout, name, of_samples))
+            return tree_reduce(SERIAL, layout, leaf, combine)
+
+    sketch = sketched(operator, layout, RowLayout(90, 2), Elsewhere(), on_leaf=steps.append)
+    np.testing.assert_allclose(sketch.factors(0, 90), sketch_of(operator, 90).factors(0, 90), atol=ROUND_OFF)
+    assert asked == [(RowLayout(3000, 16), "sketch", True)] and sum(steps) == layout.blocks
 
 
 def test_threads_and_kept_derivatives_do_not_change_the_sketch():
