@@ -19,6 +19,7 @@ import numpy as np
 from hnn_hpc.errors import HnnError, UserError
 from hnn_hpc.parallel.chunks import RowChunks, at_hand
 from hnn_hpc.parallel.communicator import SerialCommunicator
+from hnn_hpc.parallel.heap import keeping_freed_memory
 from hnn_hpc.parallel.layout import leaves_of, parent_of, promote, starting_nodes
 from hnn_hpc.parallel.threads import single_threaded_blas
 
@@ -260,7 +261,7 @@ def _run(work, layout, run, start, columns):
     for parts in columns:
         arrays = [rows if chunk is None else chunk.cut(rows) for chunk, rows in parts]
         joined.append(np.require(arrays[0] if len(arrays) == 1 else np.concatenate(arrays), requirements="CA"))
-    with single_threaded_blas(), at_hand(start, joined):
+    with single_threaded_blas(), keeping_freed_memory(), at_hand(start, joined):
         if isinstance(work.leaf, _AtBounds):
             return work.leaf.function(start, layout.bounds(run[-1])[1])
         stack = []
@@ -275,7 +276,7 @@ def _run(work, layout, run, start, columns):
 
 def _merge(work, left, right):
     """Merge two values of a pass: copies of them, for `combine` may overwrite its arguments, and dask may want these again."""
-    with single_threaded_blas():
+    with single_threaded_blas(), keeping_freed_memory():
         return work.combine(_copied(left), _copied(right))
 
 

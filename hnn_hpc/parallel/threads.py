@@ -1,6 +1,7 @@
 """How many threads a rank uses. BLAS is held to one, because its results may depend on their number; our threads share whole blocks."""
 
 import os
+import sys
 from contextlib import contextmanager
 from threading import Lock
 
@@ -16,13 +17,16 @@ class _Hold:
 
     def __init__(self):
         self._lock, self._holders, self._before = Lock(), 0, []
+        self._libraries, self._modules = [], 0
 
     def take(self):
         with self._lock:
             if not self._holders:
-                libraries = threadpoolctl.ThreadpoolController().select(user_api="blas").lib_controllers
-                self._before = [(library, library.get_num_threads()) for library in libraries]
-                _set_threads([(library, 1) for library in libraries])
+                if len(sys.modules) != self._modules:  # a BLAS comes with a module, and looking for it takes milliseconds
+                    self._libraries = threadpoolctl.ThreadpoolController().select(user_api="blas").lib_controllers
+                    self._modules = len(sys.modules)
+                self._before = [(library, library.get_num_threads()) for library in self._libraries]
+                _set_threads([(library, 1) for library in self._libraries])
             self._holders += 1
 
     def let_go(self):
