@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from test_lsqr import D, K, LAYOUT, M, SCALES, SERIAL, dense, norm_of_lstsq, problem, sketched_start
+from sketched_problems import LAYOUT, RCOND, SCALES, SERIAL, D, K, M, dense, norm_of_lstsq, problem, sketched_start
 
 from hnn_hpc.operators.gradient import PiecewiseProducts
 from hnn_hpc.solvers.certificate import Residual
@@ -87,7 +87,7 @@ def test_nothing_to_do_takes_no_iteration():
     assert (y.tolist(), iterations, reachable) == ([0] * M, 0, 0)
     operator = problem()
     operator.weights[:] = 0
-    nothing = factor_of(np.zeros((M, M)), 1e-13)
+    nothing = factor_of(np.zeros((M, M)), RCOND)
     y, iterations, _ = cg_correction(operator, nothing, residual_of(operator, np.zeros(M)), LAYOUT, SERIAL)
     assert (y.shape, iterations) == ((0,), 0)
 

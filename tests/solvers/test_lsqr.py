@@ -7,58 +7,16 @@ import sys
 
 import numpy as np
 import pytest
+from sketched_problems import LAYOUT, RCOND, SCALES, SERIAL, D, K, M, dense, norm_of_lstsq, problem, sketched_start
 
 from hnn_hpc.errors import UserError
 from hnn_hpc.features import ACTIVATIONS, FeatureMap
 from hnn_hpc.operators import GradientOperator
 from hnn_hpc.operators.gradient import PiecewiseProducts
 from hnn_hpc.operators.kept import keep_derivatives
-from hnn_hpc.parallel.communicator import SerialCommunicator
-from hnn_hpc.parallel.layout import RowLayout
 from hnn_hpc.parallel.petsc import PREFIX, set_petsc_options, start_petsc
-from hnn_hpc.samples import ArraySamples
 from hnn_hpc.solvers.factor import factor_of
 from hnn_hpc.solvers.lsqr import PreconditionedMatrix, lsqr_correction, residual_rows
-from hnn_hpc.solvers.sketch import sketch_samples, sketched
-
-SERIAL, RCOND = SerialCommunicator(), 1e-13
-K, D, M = 2000, 4, 80
-LAYOUT = RowLayout(K, 5)
-
-SCALES = {"cond 1": 1.0, "cond 1e5": 0.08, "cond 1e10": 0.005}
-
-
-def problem(kind="cond 1"):
-    rng = np.random.default_rng(11)
-    points = rng.standard_normal((K, D))
-    W = rng.standard_normal((M, D)) * SCALES.get(kind, 1.0)
-    biases = -(W * points[:M]).sum(axis=1)
-    if kind == "twice":
-        W[M // 2 :], biases[M // 2 :] = W[: M // 2], biases[: M // 2]
-    elif kind == "zero feature":
-        W[5] = 0
-    return GradientOperator(FeatureMap(W, biases, ACTIVATIONS["tanh"]), ArraySamples(points, np.sin(points[:, ::-1]), None, K))
-
-
-def sketched_start(operator):
-    """The factor of the sketched A and the solution of the sketched problem, by numpy's QR of the dense rows."""
-    s = sketch_samples(operator.weights, K)
-    factors = sketched(operator, LAYOUT, RowLayout(s, 1), SERIAL).factors(0, s)
-    A = (factors[:, None, :M] * operator.weights.T).reshape(D * s, M)
-    R = np.linalg.qr(np.column_stack([A, factors[:, M:].ravel()]), mode="r")
-    factor = factor_of(R[:-1, :-1], RCOND)
-    return factor, factor.basis(factor.project(R[:-1, -1])) / factor.column_norms
-
-
-def dense(operator):
-    block = operator.dense_rows(0, K)
-    return block[:, :-1], block[:, -1]
-
-
-def norm_of_lstsq(operator, column_norms):
-    A, f = dense(operator)
-    w = np.linalg.lstsq(A / column_norms, f, rcond=RCOND)[0] / column_norms
-    return np.linalg.norm(f - A @ w)
 
 
 @pytest.fixture
