@@ -35,16 +35,21 @@ def evaluate(model, source, communicator, progress=None):
     return _errors(source, model.constant_known, communicator.broadcast(sums))
 
 
-def evaluate_arrays(model, points, velocities, energies=None, comm=None):
-    """Like `evaluate`, for arrays as `training.fit` takes them. Collective.
+def evaluate_arrays(model, points, velocities, energies=None, comm=None, client=None):
+    """Like `evaluate`, for arrays as `training.fit` takes them: points and velocities (K, D), energies (K,) or None.
 
-    For dask arrays the answer is a `dask.delayed.Delayed` of the dictionary: nothing is computed yet, and nothing but sums is gathered.
+    With a communicator of mpi4py collective, each rank passing its own rows. For dask arrays the answer is a `dask.delayed.Delayed` of the
+    dictionary: nothing is computed before somebody asks, but that chunks of unknown sizes are counted at once, by the client or by the
+    scheduler that dask is set to; and then nothing but sums is gathered.
+
+    Errors: `UserError` as `evaluate`, for arrays that do not fit together, and where there is no row.
     """
     if any(map(is_dask_array, (points, velocities, energies))):
         if comm is not None:
             raise UserError("comm does not go with dask arrays: either ranks or dask's workers compute; leave comm out")
-        source, dask = chunked_samples(points, velocities, energies, None)
+        source, dask = chunked_samples(points, velocities, energies, client)
         _check_dimension(model, source)
+        _check_count(source.count)
         layout = _layout(source)
         finish = partial(_errors, source, model.constant_known)
         return dask.reduce_later(layout, partial(_sums, model, source, layout), _merge, "evaluate", finish)
@@ -52,13 +57,19 @@ def evaluate_arrays(model, points, velocities, energies=None, comm=None):
     with communicator.together():
         points, velocities, energies = check_arrays(points, velocities, energies)
     count = total_rows(points, energies, communicator)
+    _check_count(count)
     return evaluate(model, spread_rows(points, velocities, energies, _layout_of(count), communicator), communicator)
+
+
+def _check_count(count):
+    if not count:
+        raise UserError("there are no samples to evaluate: points has no row; expected one at least")
 
 
 def _check_dimension(model, source):
     if model.dimension != source.dimension:
         raise UserError(
-            f"the model has {model.dimension} coordinates, but {source.location} has {source.dimension}; give samples of its system"
+            f"the model has {model.dimension} coordinates, but there are {source.dimension} in {source.location}: give its system's"
         )
 
 

@@ -50,7 +50,7 @@ class HamiltonianModel:
         return self.dimension // 2
 
     def energy(self, x):
-        """Return Ĥ(x), shape (...), for x of shape (..., D); of a dask array another one that is not computed yet, here and below."""
+        """Return Ĥ(x), shape (...), for x of shape (..., D). Here and below: for a dask array another dask array, not computed yet."""
         if is_dask_array(x):
             return map_points(self.energy, self._checked(x), drops_coordinates=True)
         return self.feature_map.energy(self._points(x), self.coefficients) + self.constant

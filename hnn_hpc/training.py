@@ -33,7 +33,8 @@ class Fit:
     """What training gives: `model` (HamiltonianModel), `solution` (Solution, with the certificate) and `record`, a dict of plain values:
     samples, dof, sampler_report, basis (the report of `basis.Basis`; None for other samplers than "anchored"), threads, seconds {data,
     sampling, solve, total} and peak_memory_bytes, the largest of all ranks; predicted {seconds of the solve, memory_bytes}, told before it
-    (see `solvers.costs`); resumed, whether the fit went on from a checkpoint, and blocks_taken_over, how many blocks that had done.
+    (see `solvers.costs`); resumed, whether the fit went on from a checkpoint, and blocks_taken_over, how many blocks that had done. With
+    dask `predicted` is None, and threads and memory are those of this process alone.
     """
 
     model: HamiltonianModel
@@ -72,19 +73,21 @@ def fit(
     With a communicator, each rank passes its own rows (any number of them, zero too; the global order is rank after rank) and the same
     options; the fit is the one that a single rank makes from all rows, bit for bit unless the solver is lsqr.
 
-    With dask arrays, or a file and a client of dask, its workers read the samples and compute what takes long; the fit has those bits too,
-    whatever the chunks and the scheduler, unless the solver is lsqr: it then depends on these neither, but differs by rounding from ranks'.
+    With dask arrays, or a file and a client of dask, its workers read the samples and compute what takes long. The fit has those bits too,
+    whatever the chunks and the scheduler. The solver lsqr, which `auto` may take for many features, does without PETSc there: its bits are
+    the same for all chunks and schedulers, and its answer differs from that of ranks by rounding.
 
     Parameters
     points             (K, D) states x = (q, p), D = 2n; or the path of a file of samples (see `storage.SampleFile`), which is then read
-                       slice by slice, has velocities and perhaps energies and a reference, and must be there on every rank or worker
+                       slice by slice, has velocities and perhaps energies and a reference, and must be there on every rank, or here and
+                       on every worker
     velocities         (K, D) dx/dt at the points
     features … memory_per_rank    see `FitOptions`
     energies           (K,) H at the points; the sampler "swim" needs them, and they fix the constant of Ĥ where there is no reference
     reference          (x0, H0) fixes the constant of Ĥ by Ĥ(x0) = H0; without it and energies it is 0, and `model.constant_known` False
     comm               None, or a communicator of mpi4py
     client             None, or a `distributed.Client`; with dask arrays None stands for the scheduler that dask is set to
-    progress           an object with start(stage, total), advance() and finish(), or None
+    progress           an object with start(stage, total), advance() and finish(), or None; with dask a stage advances at its end
     require_certified  False returns an uncertified solution instead of raising
     covariance         True gives `solution.covariance_factor`, M² numbers
     checkpoint         a `storage.Checkpoint` that an unfinished fit can go on from, removed at the end, or None
@@ -93,7 +96,8 @@ def fit(
     """
     communicator = as_communicator(comm)
     with communicator.together():
-        kind = _kind_of(points, velocities, energies, comm, client, checkpoint)
+        no_dask = {"comm": comm, "checkpoint": checkpoint, "memory_per_rank": memory_per_rank}
+        kind = _kind_of(points, velocities, energies, client, no_dask)
         how = {"bandwidth": bandwidth, "supports": supports, "separable": separable, "coordinates": coordinates or {}}
         how |= {"activation": activation, "solver": solver, "rcond": rcond, "ridge": ridge, "seed": seed}
         options = FitOptions(features, sampler, **how, block_bytes=block_bytes, memory_per_rank=memory_per_rank)
@@ -115,8 +119,18 @@ def fit(
     return result
 
 
-def _kind_of(points, velocities, energies, comm, client, checkpoint):
-    """Return what the samples of `fit` are: "arrays", "dask arrays" or "file"; `UserError` for what does not go together."""
+WITHOUT_DASK = {
+    "comm": "either ranks or dask's workers compute",
+    "checkpoint": "dask computes again by itself what is lost",
+    "memory_per_rank": "dask has limits of its own for its workers",
+}
+
+
+def _kind_of(points, velocities, energies, client, no_dask):
+    """Return what the samples of `fit` are: "arrays", "dask arrays" or "file"; `UserError` for what does not go together.
+
+    no_dask: {argument: its value} of those that dask has no use for.
+    """
     if isinstance(points, str | os.PathLike):
         if velocities is not None or energies is not None:
             raise UserError("points is the path of a file, which has velocities, and energies if they are known, itself; leave both out")
@@ -131,10 +145,15 @@ def _kind_of(points, velocities, energies, comm, client, checkpoint):
             f"{type(points).__name__}: use dask.array.from_array(points, chunks=(10_000, -1)), or leave the client out"
         )
     with_dask = kind == "dask arrays" or client is not None
-    for name, given in {"comm": comm, "checkpoint": checkpoint}.items():
+    for name, given in no_dask.items():
         if with_dask and given is not None:
-            why = "either ranks or dask's workers compute" if name == "comm" else "dask computes again by itself what is lost"
-            raise UserError(f"{name} does not go with dask: {why}; leave {name} out")
+            raise UserError(f"{name} does not go with dask: {WITHOUT_DASK[name]}; leave {name} out")
+    for name, given in {"points": points, "velocities": velocities, "energies": energies}.items():
+        if kind != "file" and not is_dask_array(given) and getattr(given, "__dask_graph__", lambda: None)() is not None:
+            raise UserError(
+                f"{name} is a {type(given).__name__} that dask has not computed yet; expected a dask array: pass its .data where it is one "
+                "of xarray's, and .to_dask_array(lengths=True) of a table"
+            )
     return kind
 
 
@@ -187,7 +206,7 @@ def fit_source(source, options, communicator, progress=None, require_certified=T
         "threads": the_plan.threads,
         "seconds": {"data": surveyed - start, "sampling": sampled - surveyed, "solve": ended - sampled, "total": ended - start},
         "peak_memory_bytes": max(communicator.all_gather(peak_memory_bytes())),
-        "predicted": predicted,
+        "predicted": predicted if communicator.reads_samples else None,
         "resumed": checkpoint is not None and checkpoint.resumed,
         "blocks_taken_over": checkpoint.blocks_taken_over if checkpoint else 0,
     }

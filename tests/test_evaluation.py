@@ -64,5 +64,5 @@ def test_samples_without_energies_have_no_energy_error():
 
 def test_another_dimension_is_refused():
     source = SystemSamples(make_system("henon-heiles", {}), 50, seed=2)
-    with pytest.raises(UserError, match=r"the model has 2 coordinates, but the samples of henon-heiles has 4"):
+    with pytest.raises(UserError, match=r"the model has 2 coordinates, but there are 4 in the samples of henon-heiles"):
         errors(Perturbed(0, True), source)

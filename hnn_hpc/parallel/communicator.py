@@ -20,7 +20,8 @@ TAG = 24117
 class SerialCommunicator:
     """The communicator of a program that runs alone.
 
-    reads_samples: whether the ranks themselves read the samples that they own.
+    reads_samples: whether the ranks themselves read the samples that they own. One that has others read them has a method reduce(layout,
+    leaf, combine, name, of_samples), see `tree.tree_reduce`, and is of size 1.
     """
 
     rank, size, is_root = 0, 1, True

@@ -1,31 +1,29 @@
-"""Passes over the samples as tasks of dask, on its threads or on a cluster; everything else stays in the user's process.
+"""Reductions over the tree of `layout` as tasks of dask, on its threads or on a cluster; everything else stays in the user's process.
 
-A pass is one task a block, or for several small ones, and one a merge, over the very tree of `layout`, so that its value has the bits that
-ranks and threads give.
+A pass over the samples is one task a block, or for several small ones, and one a merge, over the very tree of `layout`, so that its value
+has the bits that ranks and threads give.
 Nothing but values of the tree goes from task to task. What the leaves need besides samples is a task too, which each worker has once.
 The only module that imports dask, and only where it is used.
 """
 
-import os
 import sys
 import time
 from dataclasses import dataclass
 from functools import cached_property
-from math import prod
 from uuid import uuid4
 
 import numpy as np
 
 from hnn_hpc.errors import HnnError, UserError
 from hnn_hpc.parallel.chunks import RowChunks, at_hand
-from hnn_hpc.parallel.communicator import SerialCommunicator
+from hnn_hpc.parallel.communicator import SerialCommunicator, available_cores
 from hnn_hpc.parallel.heap import keeping_freed_memory
-from hnn_hpc.parallel.layout import leaves_of, parent_of, promote, starting_nodes
+from hnn_hpc.parallel.layout import leaves_of, merge_top, promote, starting_nodes
 from hnn_hpc.parallel.threads import single_threaded_blas
+from hnn_hpc.version import __version__
 
-# Small blocks share a task, up to so many bytes of samples, as long as each thread has so many tasks; a task costs a millisecond or two.
-SMALL, TASKS = 4 * 2**20, 4
-SMALL_ROW = 512  # bytes of a sample where nobody has told
+# Small blocks share a task, up to so many samples, as long as each thread has so many tasks; a task costs a millisecond or two.
+SMALL, TASKS = 4096, 4
 GLANCE = 0.2  # seconds between two looks at whether a cluster has a worker yet
 
 
@@ -39,14 +37,15 @@ class DaskCommunicator(SerialCommunicator):
 
     client: of `distributed`, or None for the scheduler that dask is set to; arrays: the columns of the samples by name, dask arrays in
     chunks of whole rows, in the order in which tasks are given the rows of their block; none where the workers read for themselves.
+    Where the sizes of chunks are unknown, these are computed once, to count their rows.
     A copy that is sent along with what a task computes is a plain serial communicator.
     """
 
     reads_samples = False
 
     def __init__(self, client=None, arrays=None):
-        self._client = _checked(client) if client is not None else _client_in_use()
-        self.arrays = {name: self._with_known_rows(array) for name, array in (arrays or {}).items()}
+        self._client = _checked(_client_in_use() if client is None else client)
+        self.arrays = self._with_known_rows(_optimized(arrays or {}))
 
     def __reduce__(self):
         return SerialCommunicator, ()
@@ -77,12 +76,14 @@ class DaskCommunicator(SerialCommunicator):
 
     def _root_task(self, sent, layout, label, of_samples=True):
         stack = []
+
+        def merge(parent, left, right):
+            level, index = parent
+            return _delayed(_merge)(sent, left, right, dask_key_name=label("merge", f"{index}-of-level-{level}"))
+
         for node, run in self._runs(layout, of_samples):
             stack.append((node, self._run_task(sent, layout, run, label, of_samples)))
-            while len(stack) > 1 and (parent := parent_of(stack[-2][0], stack[-1][0], layout.blocks)):
-                (_, left), (_, right) = stack[-2:]
-                key = label("merge", f"{parent[1]}-of-level-{parent[0]}")
-                stack[-2:] = [(parent, _delayed(_merge)(sent, left, right, dask_key_name=key))]
+            merge_top(stack, layout.blocks, merge)
         [(_, root)] = stack
         return root
 
@@ -91,12 +92,20 @@ class DaskCommunicator(SerialCommunicator):
 
         Which of them share a task is of no matter to the bits, for they are merged by the same tree in it.
         """
-        level, threads = 0, sum(self._client.nthreads().values()) if self._client else os.cpu_count()
-        width = sum(8 * prod(array.shape[1:]) for array in self.arrays.values()) or SMALL_ROW
-        while of_samples and layout.blocks >> (level + 1) >= TASKS * threads and layout.largest_block * width << (level + 1) <= SMALL:
+        level = 0
+        while of_samples and layout.blocks >> (level + 1) >= TASKS * self._threads and layout.largest_block << (level + 1) <= SMALL:
             level += 1
         nodes = [promote((level, index), layout.blocks) for index in range(-(-layout.blocks >> level))]
         return [(node, leaves_of(node, layout.blocks)) for node in nodes]
+
+    @property
+    def _threads(self):
+        """How many threads dask has for tasks; those of a cluster so far."""
+        if self._client is not None:
+            return max(1, sum(self._client.nthreads().values()))
+        import dask
+
+        return dask.config.get("num_workers", None) or len(available_cores())
 
     def _run_task(self, sent, layout, run, label, of_samples=True):
         start, stop = layout.bounds(run[0])[0], layout.bounds(run[-1])[1]
@@ -120,16 +129,26 @@ class DaskCommunicator(SerialCommunicator):
     @cached_property
     def _chunk_tasks(self):
         """By name of the column the tasks of its chunks."""
-        return {name: array.to_delayed().ravel() for name, array in self.arrays.items()}
+        return {name: _chunk_tasks_of(array) for name, array in self.arrays.items()}
 
-    def _with_known_rows(self, array):
-        import dask
+    def _with_known_rows(self, arrays):
+        unknown = {name: _chunk_tasks_of(array) for name, array in arrays.items() if np.isnan(array.chunks[0]).any()}
+        if not unknown:
+            return arrays
 
-        if not np.isnan(array.chunks[0]).any():
-            return array
-        array = array.copy()
-        with dask.config.set(**{} if self._client is None else {"scheduler": self._client}):
-            return array.compute_chunk_sizes()
+        def tasks(sent, label):
+            return [
+                _delayed(_rows_of)(chunk, dask_key_name=label(name, f"chunk-{number}"))
+                for name, chunks in unknown.items()
+                for number, chunk in enumerate(chunks)
+            ]
+
+        import dask.array as da
+
+        counts = iter(self._computed(_Work(None), tasks, "count"))
+        sizes = {name: tuple(next(counts) for _ in chunks) for name, chunks in unknown.items()}
+        known = {name: da.Array(a.dask, a.name, (sizes[name], *a.chunks[1:]), dtype=a.dtype) for name, a in arrays.items() if name in sizes}
+        return arrays | known
 
     def _computed(self, work, tasks, name):
         """Return the values of the list tasks(what stands for work, label); label(kind, which) gives a task its key."""
@@ -138,6 +157,8 @@ class DaskCommunicator(SerialCommunicator):
             import dask
 
             return list(dask.compute(*tasks(work, label)))
+        while not self._client.nthreads():  # `wait_for_workers` may overlook a worker that a cluster has started again
+            time.sleep(GLANCE)
         functions = work.pickled()
         return _computed_on_cluster(self._client, tasks(_functions_task(functions, label), label), name, len(functions))
 
@@ -145,14 +166,18 @@ class DaskCommunicator(SerialCommunicator):
 def map_points(function, points, drops_coordinates=False):
     """Return function(points) of a dask array (..., D) as another one, computed chunk by chunk when somebody asks for it.
 
-    function takes and returns arrays of any number of points, the coordinates last; drops_coordinates: it returns one number a point.
+    function: a named one, takes and returns arrays of any number of points, the coordinates last; drops_coordinates: it returns one number
+    a point.
     """
+    from dask.base import tokenize
+
     if points.numblocks[-1] > 1:
         last = points.ndim - 1
         raise UserError(f"the coordinates of a point must lie in one chunk; there are {points.numblocks[-1]}: use rechunk({{{last}: -1}})")
     dimensions = points.ndim - drops_coordinates
     how = {"drop_axis": points.ndim - 1} if drops_coordinates else {}
-    return points.map_blocks(_OneThread(function), dtype=np.float64, meta=np.empty((0,) * dimensions), **how)
+    name = f"hnn-{function.__name__.replace('_', '-')}-{tokenize(function, points)}"
+    return points.map_blocks(_OneThread(function), name=name, dtype=np.float64, meta=np.empty((0,) * dimensions), **how)
 
 
 @dataclass(frozen=True)
@@ -177,8 +202,6 @@ def _computed_on_cluster(client, tasks, name, size):
     import dask
     from distributed import KilledWorker
 
-    while not client.nthreads():  # `wait_for_workers` may overlook a worker that a cluster has started again
-        time.sleep(GLANCE)
     # Dask warns of data in a graph. Ours are a triangle, and the scheduler is where they outlive any worker; those of the user still count.
     limit = "distributed.admin.large-graph-warning-threshold"
     futures = []
@@ -198,7 +221,7 @@ def _computed_on_cluster(client, tasks, name, size):
 
 @dataclass(frozen=True)
 class _Work:
-    """The functions of a pass. They travel as bytes, for arrays that travel by themselves arrive at odd addresses."""
+    """The functions of a pass. They travel as bytes, for arrays that travel by themselves may arrive unaligned."""
 
     leaf: object
     combine: object = None
@@ -210,13 +233,22 @@ class _Work:
         return cloudpickle.dumps((self.leaf, self.combine), protocol=4)
 
     def __reduce__(self):
-        return _unpickled, (self.pickled(),)
+        return _unpickled, (self.pickled(), _versions())
 
 
-def _unpickled(functions):
+def _unpickled(functions, versions):
+    """Return the `_Work` in pickled functions; `UserError` where their sender has other versions of what decides the bits."""
     import cloudpickle
 
+    if versions != _versions():
+        told = ", ".join(f"{name} {version}" for name, version in _versions().items())
+        expected = ", ".join(f"{name} {version}" for name, version in versions.items())
+        raise UserError(f"a worker of dask has {told}; expected {expected}, as in the process that calls fit: install the same on both")
     return _Work(*cloudpickle.loads(functions))
+
+
+def _versions():
+    return {"hnn-hpc": __version__, "numpy": np.__version__}
 
 
 @dataclass(frozen=True)
@@ -244,12 +276,13 @@ class _Chunk:
                 f"chunk {self.number} of {self.name}, which begins with row {self.first}, has shape {values.shape}, dtype {values.dtype}; "
                 f"expected real numbers of shape {self.shape}, as the dask array says: repair the function that makes the chunk"
             )
-        return values[self.rows].astype(np.float64, copy=False)
+        part = values[self.rows]
+        return part.astype(np.float64, copy=len(part) < len(values))  # a part that is a view would keep the whole chunk in memory
 
 
 def _functions_task(functions, label):
     """Return the task of which the other tasks of a pass have its functions, so that these too are made again where they are lost."""
-    return _delayed(_unpickled)(functions, dask_key_name=label("functions", "of-all"))
+    return _delayed(_unpickled)(functions, _versions(), dask_key_name=label("functions", "of-all"))
 
 
 def _run(work, layout, run, start, columns):
@@ -267,9 +300,7 @@ def _run(work, layout, run, start, columns):
         stack = []
         for node, block in starting_nodes(run, layout.blocks):
             stack.append((node, work.leaf(block)))
-            while len(stack) > 1 and (parent := parent_of(stack[-2][0], stack[-1][0], layout.blocks)):
-                (_, left), (_, right) = stack[-2:]
-                stack[-2:] = [(parent, work.combine(left, right))]
+            merge_top(stack, layout.blocks, lambda parent, left, right: work.combine(left, right))
     [(_, value)] = stack
     return value
 
@@ -291,6 +322,28 @@ def _delayed(function):
     return delayed(function, pure=False, traverse=True)
 
 
+def _rows_of(chunk):
+    return len(chunk)
+
+
+def _optimized(arrays):
+    """Return dask arrays, by name, of one graph, optimized as a whole, so that what several of them are made of is made once a pass."""
+    import dask.array as da
+    from dask.highlevelgraph import HighLevelGraph
+
+    for name, array in arrays.items():
+        if not hasattr(array, "to_delayed"):
+            raise UserError(f"{name} is an array expression of dask; set the option array.query-planning of dask to False")
+    keys = [array.__dask_keys__() for array in arrays.values()]
+    graph = da.Array.__dask_optimize__(HighLevelGraph.merge(*(array.dask for array in arrays.values())), keys) if arrays else {}
+    return {name: da.Array(graph, array.name, array.chunks, dtype=array.dtype) for name, array in arrays.items()}
+
+
+def _chunk_tasks_of(array):
+    """Return the tasks of the chunks of rows, in order."""
+    return array.to_delayed(optimize_graph=False).ravel()
+
+
 def _client_in_use():
     """Return the client of `distributed` that dask is set to, None for another scheduler."""
     from dask.base import get_scheduler
@@ -300,6 +353,8 @@ def _client_in_use():
 
 
 def _checked(client):
+    if client is None:
+        return None
     try:
         from distributed import Client
     except ImportError as error:

@@ -1,8 +1,8 @@
 """Whether memory that is freed stays with the process for its next arrays.
 
-The C library of Linux sees to that by itself, unless its environment sets a threshold, as that of dask's workers does: from then on every
-array above 128 kB has pages of its own, cleared by the kernel and given back at once. A pass over the samples makes and frees such arrays
-all the time, and took a tenth to a half longer.
+The C library of Linux sees to that by itself, unless MALLOC_TRIM_THRESHOLD_ or MALLOC_MMAP_THRESHOLD_ is in its environment, and dask
+starts its workers with the first: from then on every array above 128 kB has pages of its own, which the kernel clears and takes back at
+once. A pass over the samples makes and frees such arrays all the time, and took a tenth to a half longer.
 """
 
 import ctypes
@@ -15,6 +15,7 @@ from threading import Lock
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
 VARIABLES = {TRIM_THRESHOLD: "MALLOC_TRIM_THRESHOLD_", MMAP_THRESHOLD: "MALLOC_MMAP_THRESHOLD_"}
 DEFAULT = 128 * 2**10
+LARGEST = 2**31 - 1  # that mallopt takes
 KEPT = 32 * 2**20  # to which the library would raise them by itself, at most
 
 
@@ -40,7 +41,7 @@ class _Hold:
 def _from_environment():
     """Return {parameter: value} as the C library has them from its environment."""
     told = {parameter: os.environ.get(name, "") for parameter, name in VARIABLES.items()}
-    return {parameter: int(value) if value.isdecimal() else DEFAULT for parameter, value in told.items()}
+    return {parameter: min(int(value), LARGEST) if value.isdecimal() else DEFAULT for parameter, value in told.items()}
 
 
 def _set(values):
@@ -55,7 +56,10 @@ _hold = _Hold()
 
 @contextmanager
 def keeping_freed_memory():
-    """A context in which this process keeps memory that is freed, up to 32 MB an array, although its environment says otherwise."""
+    """A context in which this process keeps the memory of arrays up to 32 MB that are freed, although its environment says otherwise.
+
+    What lies between others is not given back afterwards either, until these are freed.
+    """
     if not sys.platform.startswith("linux") or not any(name in os.environ for name in VARIABLES.values()):
         yield
         return

@@ -73,6 +73,13 @@ def parent_of(left, right, leaves):
     return None
 
 
+def merge_top(stack, leaves, merge):
+    """Merge siblings on top of a stack of (node, value), like the carry of a binary counter: merge(parent, left, right) of two values."""
+    while len(stack) > 1 and (parent := parent_of(stack[-2][0], stack[-1][0], leaves)):
+        (_, left), (_, right) = stack[-2:]
+        stack[-2:] = [(parent, merge(parent, left, right))]
+
+
 def leaves_of(node, leaves):
     """Return the range of leaves that a node covers."""
     level, index = node
@@ -108,12 +115,11 @@ def starting_nodes(owned, leaves, done=()):
 
 def subtrees(owned, leaves, done=()):
     """Return the nodes, in order, that the run of leaves `owned` (a range) reduces to on its own: at most 2 log2(leaves)."""
-    nodes = []
+    stack = []
     for node, _ in starting_nodes(owned, leaves, done):
-        nodes.append(node)
-        while len(nodes) > 1 and (parent := parent_of(nodes[-2], nodes[-1], leaves)):
-            nodes[-2:] = [parent]
-    return nodes
+        stack.append((node, None))
+        merge_top(stack, leaves, lambda parent, left, right: None)
+    return [node for node, _ in stack]
 
 
 def merge_schedule(owned_nodes, leaves):
@@ -123,11 +129,14 @@ def merge_schedule(owned_nodes, leaves):
     right_rank): the right rank sends its value to the left rank, which merges. The root ends on rank 0.
     """
     stack, schedule = [], []
+
+    def merge(parent, left, right):
+        (left_node, left_rank), (right_node, right_rank) = left, right
+        schedule.append((left_node, right_node, parent, left_rank, right_rank))
+        return parent, left_rank
+
     for rank, nodes in enumerate(owned_nodes):
         for node in nodes:
-            stack.append((node, rank))
-            while len(stack) > 1 and (parent := parent_of(stack[-2][0], stack[-1][0], leaves)):
-                (left, left_rank), (right, right_rank) = stack[-2:]
-                schedule.append((left, right, parent, left_rank, right_rank))
-                stack[-2:] = [(parent, left_rank)]
+            stack.append((node, (node, rank)))
+            merge_top(stack, leaves, merge)
     return schedule

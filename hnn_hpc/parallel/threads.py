@@ -13,33 +13,46 @@ VARIABLE = "HNN_HPC_THREADS"
 
 
 class _Hold:
-    """The limit of BLAS, which the whole process has in common: the first who holds sets it, and the last who lets go lifts it."""
+    """The limits of the BLAS libraries that have one for the whole process: the first holder sets it, and the last one lifts it."""
 
     def __init__(self):
-        self._lock, self._holders, self._before = Lock(), 0, []
-        self._libraries, self._modules = [], 0
+        self._lock, self._holders, self._before = Lock(), 0, {}
+        self._modules, self._libraries = 0, []
 
     def take(self):
+        """Hold, and return the libraries whose limit is one of the calling thread alone: those that use OpenMP."""
         with self._lock:
-            if not self._holders:
-                if len(sys.modules) != self._modules:  # a BLAS comes with a module, and looking for it takes milliseconds
-                    self._libraries = threadpoolctl.ThreadpoolController().select(user_api="blas").lib_controllers
-                    self._modules = len(sys.modules)
-                self._before = [(library, library.get_num_threads()) for library in self._libraries]
-                _set_threads([(library, 1) for library in self._libraries])
             self._holders += 1
+            self._look_for_libraries()
+            shared = [library for library in self._libraries if not _is_per_thread(library) and library.filepath not in self._before]
+            self._before |= {library.filepath: (library, library.get_num_threads()) for library in shared}
+            _set_threads([(library, 1) for library in shared])
+            return [library for library in self._libraries if _is_per_thread(library)]
 
     def let_go(self):
         with self._lock:
             self._holders -= 1
             if not self._holders:
-                _set_threads(self._before)
+                _set_threads(list(self._before.values()))
+                self._before = {}
+
+    def _look_for_libraries(self):
+        modules = len(sys.modules)
+        if modules != self._modules:  # a BLAS comes with a module, and looking for it takes milliseconds
+            self._modules = modules
+            self._libraries = threadpoolctl.ThreadpoolController().select(user_api="blas").lib_controllers
+
+
+def _is_per_thread(library):
+    return getattr(library, "threading_layer", None) == "openmp"
 
 
 def _set_threads(numbers):
     """Set the threads of libraries, from whichever thread this is."""
     # From 3.8 on threadpoolctl heeds one thread of the process alone, unless that gives up its right.
     give_up = getattr(getattr(threadpoolctl, "OpenBLASController", None), "clear_controlling_thread", lambda force: None)
+    if not numbers:
+        return
     give_up(force=True)
     for library, threads in numbers:
         library.set_num_threads(threads)
@@ -52,10 +65,12 @@ _hold = _Hold()
 @contextmanager
 def single_threaded_blas():
     """A context that holds every BLAS of this process to one thread and gives it back its threads afterwards; any thread may enter it."""
-    _hold.take()
+    of_this_thread = [(library, library.get_num_threads()) for library in _hold.take()]
     try:
+        _set_threads([(library, 1) for library, _ in of_this_thread])
         yield
     finally:
+        _set_threads(of_this_thread)
         _hold.let_go()
 
 

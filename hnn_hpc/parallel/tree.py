@@ -10,7 +10,7 @@ from threading import Event, Lock
 
 from hnn_hpc.errors import Interruption
 from hnn_hpc.parallel.checkpoint import NoCheckpoint
-from hnn_hpc.parallel.layout import merge_schedule, parent_of, starting_nodes, subtrees
+from hnn_hpc.parallel.layout import merge_schedule, merge_top, starting_nodes, subtrees
 
 GLANCE = 0.1  # seconds between two looks at the clock and at signals, while the threads compute
 
@@ -123,10 +123,7 @@ class _Lanes:
             raise
 
     def _merge_top(self, stack, combine):
-        """Merge siblings on top of the stack, like the carry of a binary counter."""
-        while len(stack) > 1 and (parent := parent_of(stack[-2][0], stack[-1][0], self._leaves)):
-            (_, left), (_, right) = stack[-2:]
-            stack[-2:] = [(parent, combine(left, right))]
+        merge_top(stack, self._leaves, lambda parent, left, right: combine(left, right))
 
     def _save_if_due(self, stacks_and_locks):
         if self._checkpoint.is_due():

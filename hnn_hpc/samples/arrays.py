@@ -40,7 +40,7 @@ class ArraySamples:
 
 
 def loaded(source, layout, communicator, most_bytes):
-    """Return a `SampleSource` of this rank's samples in memory, where it reads any and they take no more bytes; else the source itself.
+    """Return a `SampleSource` of this rank's samples in memory, or the source itself where the rank reads none or they take more bytes.
 
     For samples that are read many times over. Collective, for an error of one rank is that of all; each may pass another limit.
     """

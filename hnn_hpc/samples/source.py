@@ -28,7 +28,7 @@ class SampleSource(Protocol):
     has_energies: bool
     reference: tuple[np.ndarray, float] | None  # (x0 (D,), H(x0)), which fixes the constant of H; None where it is unknown
     description: dict  # where the samples come from, fit for JSON: ends up in the provenance of a model
-    location: str  # names the source in error messages, such as the path of a file
+    location: str  # names the source in error messages, such as the path of a file; one of several parts has location_of(column, row) too
 
     def read(self, start: int, stop: int) -> Samples:
         """Return the samples start..stop (0 <= start <= stop <= K) as they are; whoever uses them checks that they are finite."""

@@ -171,8 +171,8 @@ def plan(
 
 
 def _plan_auto(K, D, M, block_bytes, ridge, layout=None, with_rows=True):
-    """The fastest of the ACCURATE solvers, by NOMINAL rates on one core; lsqr only without ridge, where there is what it needs, and for a
-    clear gain.
+    """The fastest of the ACCURATE solvers, by NOMINAL rates on one core; lsqr only for a clear gain, without ridge, and with PETSc where it
+    is PETSc's.
 
     Neither ranks, threads nor a measurement take part, so that any number of ranks solves in the same way.
     Where gram would be faster still, the plan holds it as `if_well_conditioned`: only a probe of the features can tell (see `probe`).

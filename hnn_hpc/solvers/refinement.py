@@ -51,7 +51,7 @@ def candidate_of(coefficients, residual, factor, penalty, good_enough, threads):
 
 
 def refine(operator, factor, coefficients, plan, communicator, penalty=None, allowed=0.0, progress=None, on_answer=None):
-    """Return (the best `Candidate` on rank 0, None on the others; passes for residuals; iterations of the plan's steps). Collective.
+    """Return (the best `Candidate` on rank 0, None on the others; passes over the samples; iterations of the plan's steps). Collective.
 
     Rounding leaves a part of r that A can still reach. Where it is a good part of r, as on ill-conditioned problems that are fitted
     almost exactly, or where the backward error is above `allowed`, a correction lowers it: the plan's own steps, or else (R̄ᵀR̄)⁺ Āᵀr
@@ -60,9 +60,9 @@ def refine(operator, factor, coefficients, plan, communicator, penalty=None, all
     Parameters: factor and coefficients w (M,) on rank 0, None on the others; penalty: see `ridge.penalized`; allowed (dimensionless);
     on_answer(w): called on rank 0 with the answer so far, after each iteration of the plan's own steps.
     """
-    best, passes, steps, iterations = None, 0, 0, 0
+    best, residuals, passes, iterations = None, 0, 0, 0
     while True:
-        passes += 1
+        residuals += 1
         coefficients = communicator.broadcast(coefficients)
         with stage(progress, "certify", plan.blocks_of(communicator)) as on_leaf:
             residual = true_residual(operator, coefficients, plan, communicator, on_leaf)
@@ -77,16 +77,15 @@ def refine(operator, factor, coefficients, plan, communicator, penalty=None, all
                 is_better = best is None or candidate.is_better_than(best)
                 best = candidate if is_better else best
                 to_gain = best.reachable > goal or best.certificate.backward_error > allowed
-                goes_on = is_better and to_gain and passes <= MOST_CORRECTIONS
+                goes_on = is_better and to_gain and residuals <= MOST_CORRECTIONS
                 if not goes_on and best.certificate.backward_error > allowed:
                     best = candidate_of(best.coefficients, best.residual, factor, penalty, allowed, plan.threads)
         if not communicator.broadcast(goes_on):
-            return best, passes + steps, iterations
-        step, taken = best and best.reach, 0  # best is None but on rank 0
+            return best, residuals + passes, iterations
+        step = best and best.reach  # best is None but on rank 0
         if plan.step:
-            steps += 1  # each of which makes the residual again, for its rows
-            step, taken = plan.step(operator, factor, best, allowed, plan, communicator, progress, on_answer)
-        iterations += taken
+            step, taken, passed = plan.step(operator, factor, best, allowed, plan, communicator, progress, on_answer)
+            iterations, passes = iterations + taken, passes + passed
         with communicator.together():
             if communicator.is_root:
                 coefficients = best.coefficients + factor.basis(step) / factor.column_norms

@@ -18,7 +18,8 @@ there, s = γ M. Measured for anchored and SWIM features, dense, sparse and twic
 outliers: cond(ĀN) never above the formula, and no better with ζ = 8 (with ζ = 1 outliers spoil it).
 
 Cost: one pass over the samples, 2 ζ K M flops besides σ'; the sum over the ranks; then 2 s M² + (2/3)(D - 1) M³ flops for the triangle.
-Memory of a rank: 8 s (M + D) bytes, and 16 s PANEL a thread; of dask's workers a few times the first.
+Memory of a rank: 8 s (M + D) bytes, and 16 s PANEL a thread; where others read the samples, each of their threads merges two such sums into
+copies, 32 s (M + D) bytes.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -95,7 +96,8 @@ def sketched(operator, layout, sketch_layout, communicator, threads=1, seed=0, o
             on_leaf()
 
     with communicator.together():
-        sums = _compress(operator, *layout.owned_rows(communicator.rank, communicator.size), s, panels, threads, seed, on_run)
+        sums = [np.zeros((s, panel.stop - panel.start)) for panel in panels] + [np.zeros((s, D))]
+        _compress(operator, *layout.owned_rows(communicator.rank, communicator.size), s, panels, sums, threads, seed, on_run)
         transposed = np.empty((M + D, last - first))
     for rows in (*panels, slice(M, M + D)):
         transposed[rows] = communicator.sum_rows(sums.pop(0), [stop - start for start, stop in owned]).T
@@ -103,18 +105,20 @@ def sketched(operator, layout, sketch_layout, communicator, threads=1, seed=0, o
 
 
 def _compressed_elsewhere(operator, layout, s, panels, communicator, seed):
-    """Return [ΩS | ΩF] (s, M + D) from those who read the samples: blocks of so many that making it costs more than adding it up."""
+    """Return [ΩS | ΩF] (s, M + D) from those who read the samples, in blocks so long that their sums cost more to make than to add."""
     blocks = RowLayout(layout.rows, min(layout.blocks, max(1, layout.rows // (RUN * s))))
 
     def leaf(block):
-        return np.concatenate(_compress(operator, *blocks.bounds(block), s, panels, 1, seed), axis=1)
+        total = np.zeros((s, operator.columns + operator.rows_per_sample))
+        sums = [*(total[:, panel] for panel in panels), total[:, operator.columns :]]
+        _compress(operator, *blocks.bounds(block), s, panels, sums, 1, seed)
+        return total
 
     return tree_reduce(communicator, blocks, leaf, add_in_place, name="sketch")
 
 
-def _compress(operator, start, stop, s, panels, threads, seed, on_run=lambda first, last: None):
-    """Return ΩS, an array (s, features) a panel, and ΩF (s, D), of the samples [start, stop); on_run: called after each run of them."""
-    sums = [np.zeros((s, panel.stop - panel.start)) for panel in panels] + [np.zeros((s, operator.rows_per_sample))]
+def _compress(operator, start, stop, s, panels, sums, threads, seed, on_run=lambda first, last: None):
+    """Add to `sums`, an array (s, features) a panel and one (s, D), ΩS and ΩF of the samples [start, stop); on_run: after each run."""
     length = max(RUN * s, CHUNK)
     with ThreadPoolExecutor(threads) as pool:
         for first in range(start, stop, length):
@@ -128,7 +132,6 @@ def _compress(operator, start, stop, s, panels, threads, seed, on_run=lambda fir
 
             list(pool.map(add, panels, sums[:-1]))
             on_run(first, last)
-    return sums
 
 
 def sparse_sign_columns(start, stop, s, seed):

@@ -43,7 +43,8 @@ def sketched_triangle(operator, plan, communicator, on_leaf=None, checkpoint=Non
 
 
 def lsqr_step(operator, factor, candidate, allowed, plan, communicator, progress=None, on_answer=None):
-    """Return (y, iterations): y (rank,) on rank 0, None on the others, so that w + N y / s is nearer to the least squares. Collective.
+    """Return (y, iterations, passes): y (rank,) on rank 0, None on the others, so that w + N y / s is nearer to the least squares, and how
+    many passes over the samples it took. Collective.
 
     Parameters: factor, and the `refinement.Candidate` of w, on rank 0; allowed: the backward error to reach; on_answer: as for `refine`.
     """
@@ -58,7 +59,8 @@ def lsqr_step(operator, factor, candidate, allowed, plan, communicator, progress
     with stage(progress, "iterate", MOST_ITERATIONS) as on_iteration:
         if not communicator.reads_samples:
             how = {"iterations": MOST_ITERATIONS, "reachable": target, "on_iteration": lambda _: on_iteration()}
-            return cg_correction(operator, factor, candidate.residual, plan.layout, communicator, **how)[:2]
+            y, iterations, _ = cg_correction(operator, factor, candidate.residual, plan.layout, communicator, **how)
+            return y, iterations, iterations
         y, iterations, _ = lsqr_correction(
             operator,
             factor,
@@ -72,4 +74,4 @@ def lsqr_step(operator, factor, candidate, allowed, plan, communicator, progress
             on_iteration=lambda _: on_iteration(),
             on_solution=on_answer and (lambda y: on_answer(start + factor.basis(y) / factor.column_norms)),
         )
-    return y, iterations
+    return y, iterations, iterations + 1  # one for the rows of the residual

@@ -186,7 +186,7 @@ def _answer(operator, plan, communicator, triangle, rcond, ridge, covariance, al
             answer = system.described(best, rows, covariance)
             answer["iterations"] = iterations
             pivoting = plan.pivoting_flops if system.factor.truncated else 0
-            answer["flops"] = plan.factor_flops + (passes + iterations) * plan.pass_flops + pivoting
+            answer["flops"] = plan.factor_flops + passes * plan.pass_flops + pivoting
     return communicator.broadcast(answer)
 
 

@@ -4,6 +4,7 @@ import dask.array as da
 import numpy as np
 import pytest
 from dask.delayed import Delayed
+from dask.utils import key_split
 from distributed import Client, LocalCluster
 from fits import DENSE, SIZES
 
@@ -49,6 +50,7 @@ def test_models_stay_lazy(model, samples, lazy, name, shape):
     assert found.shape == expected.shape
     np.testing.assert_allclose(found.compute(), expected, rtol=0, atol=ROUND_OFF * np.abs(expected).max())
     assert len(computed) == points.numblocks[0]
+    assert {key_split(key) for key in found.dask if str(key).startswith("('hnn-")} == {f"hnn-{name}".replace("_", "-")}  # for a person
     some = found[:10].compute()
     assert some.shape == expected[:10].shape and len(computed) == points.numblocks[0] + 1
 
@@ -79,6 +81,21 @@ def test_evaluation_stays_lazy_and_has_the_bits_of_one_process(model, chunked, l
     assert len(computed) == 6
 
 
+def test_evaluation_counts_chunks_of_unknown_sizes_at_once(model, samples, lazy):
+    points, computed = lazy(3000)
+    kept = samples.points[:, 0] > 0
+    arrays = points[points[:, 0] > 0], da.from_array(samples.velocities, chunks=(500, -1))[da.from_array(kept, chunks=500)]
+    answer = evaluate_arrays(model, *arrays)
+    assert len(computed) == 6  # once, although two columns had to be counted
+    assert answer.compute() == evaluate_arrays(model, samples.points[kept], samples.velocities[kept])
+
+
+@pytest.mark.parametrize("array", [np.zeros, da.zeros])
+def test_evaluation_of_no_samples(model, array):
+    with pytest.raises(UserError, match="there are no samples to evaluate: points has no row"):
+        evaluate_arrays(model, array((0, 4)), array((0, 4)))
+
+
 def test_evaluation_of_many_blocks_on_a_cluster(model):
     test = SystemSamples(make_system("henon-heiles", {}), 20_000, 1, "test points")
     arrays = [da.from_array(rows, chunks=(3000, *rows.shape[1:])) for rows in test.read(0, test.count)]
@@ -88,7 +105,7 @@ def test_evaluation_of_many_blocks_on_a_cluster(model):
 
 def test_evaluation_of_samples_that_cannot_be(model, samples):
     points, velocities = samples.points.copy(), samples.velocities
-    with pytest.raises(UserError, match="the model has 4 coordinates, but the dask arrays has 2"):
+    with pytest.raises(UserError, match="the model has 4 coordinates, but there are 2 in the dask arrays"):
         evaluate_arrays(model, da.zeros((10, 2)), da.zeros((10, 2)))
     with pytest.raises(UserError, match="comm does not go with dask arrays"):
         evaluate_arrays(model, da.zeros((10, 4)), da.zeros((10, 4)), comm=SerialCommunicator())

@@ -6,6 +6,7 @@ import sys
 import time
 from threading import Thread
 
+import cloudpickle
 import dask
 import dask.array as da
 import numpy as np
@@ -15,6 +16,7 @@ from fits import COUNT, DENSE, HOW, SIZES, assert_same_fit
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from hnn_hpc import UserError, fit
+from hnn_hpc.parallel import dask_rows
 from hnn_hpc.parallel.communicator import SerialCommunicator
 from hnn_hpc.samples import SystemSamples
 from hnn_hpc.storage import Checkpoint
@@ -122,6 +124,21 @@ def test_chunks_of_unknown_sizes(samples):
     assert np.isnan(kept[0].chunks[0]).all()  # the user's arrays stay as they are
 
 
+def test_what_points_and_velocities_are_both_made_of_is_made_once_a_pass(samples, serial):
+    made = []
+
+    def read(block):
+        if block.size:  # dask tries functions on empty arrays
+            made.append(block.shape)
+        return block
+
+    both = da.from_array(np.hstack(samples[:2]), chunks=(1000, -1)).map_blocks(read, dtype=float, meta=np.empty((0, 0)))
+    how = DENSE | {"solver": "khatri-rao-qr"}
+    ours = fit(both[:, :4], both[:, 4:], **how)
+    assert len(made) == 4 * 3  # of three chunks: survey, first rows, the others, certificate
+    assert_same_fit(ours, fit(*samples[:2], **how))
+
+
 def test_dask_tells_how_far_it_is(chunked, capsys):
     with ProgressBar(minimum=0, dt=0.01):
         fit(**chunked(SIZES["even"]), **DENSE)
@@ -221,6 +238,7 @@ class TestRefused:
             ({"points": da.zeros((COUNT, 4), dtype=complex)}, "real numbers"),
             ({"energies": da.zeros(7)}, "energies must have one value a point"),
             ({"comm": SerialCommunicator()}, "comm does not go with dask: either ranks or dask's workers compute; leave comm out"),
+            ({"memory_per_rank": "1GB"}, "memory_per_rank does not go with dask: dask has limits of its own for its workers"),
             ({"client": "any"}, "client must be a distributed.Client that is not asynchronous; got str"),
             ({"features": 5 * COUNT}, "more than the"),
         ],
@@ -232,6 +250,19 @@ class TestRefused:
     def test_a_checkpoint(self, chunked, tmp_path):
         with pytest.raises(UserError, match="checkpoint does not go with dask: dask computes again by itself what is lost"):
             fit(**chunked(SIZES["even"]), checkpoint=Checkpoint(tmp_path / "checkpoint", 1.0), **DENSE)
+
+    def test_what_dask_has_not_computed_and_is_no_array(self, samples):
+        table = dask.delayed(samples.points)
+        with pytest.raises(UserError, match="points is a Delayed.* that dask has not computed yet; expected a dask array: pass its .data"):
+            fit(table, samples.velocities, **DENSE)
+
+    def test_other_versions_on_a_worker(self, chunked, monkeypatch):
+        told = iter([{"hnn-hpc": "0.0.1", "numpy": "1.0"}])
+        plain = dask_rows._versions
+        monkeypatch.setattr(dask_rows, "_versions", lambda: next(told, plain()))
+        work = cloudpickle.dumps(dask_rows._Work(len))
+        with pytest.raises(UserError, match=r"a worker of dask has hnn-hpc .*; expected hnn-hpc 0.0.1, numpy 1.0, as in the process"):
+            cloudpickle.loads(work)
 
     def test_a_client_for_arrays_in_memory(self, samples):
         with pytest.raises(UserError, match=r"a client computes with dask arrays.*got ndarray: use dask.array.from_array"):

@@ -1,5 +1,6 @@
 """The tree of tasks against that of one process, for sums that no other order gives, and the tasks that it is made of."""
 
+import dask
 import dask.array as da
 import numpy as np
 import pytest
@@ -24,10 +25,10 @@ class Keys(Callback):
 
 
 @pytest.fixture(params=[1, 3, 100])
-def threads(request, monkeypatch):
+def threads(request):
     """How many threads dask's tasks are made for."""
-    monkeypatch.setattr("os.cpu_count", lambda: request.param)
-    return request.param
+    with dask.config.set(num_workers=request.param):
+        yield request.param
 
 
 @pytest.mark.parametrize("blocks", [1, 2, 3, 5, 12, 37, 64])
@@ -53,10 +54,9 @@ def test_every_tree_gives_the_serial_bits(threads, blocks):
     assert (tasks < blocks) == (blocks >= 8 * threads)
 
 
-def test_large_blocks_share_no_task(monkeypatch):
-    monkeypatch.setattr("os.cpu_count", lambda: 1)
+def test_large_blocks_share_no_task():
     numbers, layout = np.ones((16 * 70_000, 4)), RowLayout(16 * 70_000, 16)
-    with Keys() as keys:
+    with Keys() as keys, dask.config.set(num_workers=1):
         communicator = DaskCommunicator(None, {"numbers": da.from_array(numbers, chunks=(100_000, -1))})
         total = tree_reduce(communicator, layout, lambda block: rows_at_hand(*layout.bounds(block))[0].sum(axis=0), np.add, name="sum")
     assert total.tolist() == [16 * 70_000] * 4 and len(keys.of("block")) == 16
