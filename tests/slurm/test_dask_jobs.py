@@ -5,8 +5,9 @@ import os
 import dask.array as da
 import numpy as np
 import pytest
-from clusters import ROOT, User, wait_until
+from clusters import ROOT, User
 from distributed import Client
+from processes import wait_until
 
 from hnn_hpc import fit
 from hnn_hpc.samples import SystemSamples
