@@ -53,6 +53,8 @@ def evaluate_arrays(model, points, velocities, energies=None, comm=None, client=
         layout = _layout(source)
         finish = partial(_errors, source, model.constant_known)
         return dask.reduce_later(layout, partial(_sums, model, source, layout), _merge, "evaluate", finish)
+    if client is not None:
+        raise UserError(f"a client computes with dask arrays; got {type(points).__name__}: leave the client out, or use da.from_array")
     communicator = as_communicator(comm)
     with communicator.together():
         points, velocities, energies = check_arrays(points, velocities, energies)

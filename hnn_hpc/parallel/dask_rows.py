@@ -7,7 +7,7 @@ The only module that imports dask, and only where it is used.
 """
 
 import sys
-import time
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from uuid import uuid4
@@ -24,7 +24,6 @@ from hnn_hpc.version import __version__
 
 # Small blocks share a task, up to so many samples, as long as each thread has so many tasks; a task costs a millisecond or two.
 SMALL, TASKS = 4096, 4
-GLANCE = 0.2  # seconds between two looks at whether a cluster has a worker yet
 
 
 def is_dask_array(value):
@@ -138,7 +137,7 @@ class DaskCommunicator(SerialCommunicator):
 
         def tasks(sent, label):
             return [
-                _delayed(_rows_of)(chunk, dask_key_name=label(name, f"chunk-{number}"))
+                _delayed(_rows_of)(name, number, chunk, dask_key_name=label(name, f"chunk-{number}"))
                 for name, chunks in unknown.items()
                 for number, chunk in enumerate(chunks)
             ]
@@ -157,8 +156,6 @@ class DaskCommunicator(SerialCommunicator):
             import dask
 
             return list(dask.compute(*tasks(work, label)))
-        while not self._client.nthreads():  # `wait_for_workers` may overlook a worker that a cluster has started again
-            time.sleep(GLANCE)
         functions = work.pickled()
         return _computed_on_cluster(self._client, tasks(_functions_task(functions, label), label), name, len(functions))
 
@@ -200,7 +197,7 @@ def _labels(name):
 def _computed_on_cluster(client, tasks, name, size):
     """Return the values of tasks; whatever ends this, no task and no value is left on the cluster. size: bytes that are sent along."""
     import dask
-    from distributed import KilledWorker
+    from distributed import CancelledError, KilledWorker
 
     # Dask warns of data in a graph. Ours are a triangle, and the scheduler is where they outlive any worker; those of the user still count.
     limit = "distributed.admin.large-graph-warning-threshold"
@@ -208,15 +205,43 @@ def _computed_on_cluster(client, tasks, name, size):
     try:
         with dask.config.set({limit: dask.utils.parse_bytes(dask.config.get(limit, "10MB")) + size}):
             futures = client.compute(tasks)
-        return client.gather(futures)
-    except KilledWorker as error:
-        raise HnnError(
-            f"the workers of the dask cluster died again and again in the pass {name!r} ({error}); their logs may tell why: most often too "
-            "little memory, or a chunk that cannot be computed"
-        ) from error
+        with _thread_lent():
+            return client.gather(futures)
+    except Exception as error:
+        if client.status != "running":
+            raise HnnError(f"the client of dask was closed, or its scheduler has gone, in the pass {name!r} ({error})") from error
+        if isinstance(error, CancelledError):
+            raise UserError(
+                f"what the arrays are made of has gone from the cluster in the pass {name!r} ({error}): it was cancelled, or persisted by "
+                "another client; persist it with this one, and keep it until the fit is done"
+            ) from error
+        if isinstance(error, KilledWorker):
+            raise HnnError(
+                f"the workers of the dask cluster died again and again in the pass {name!r} ({error}); their logs may tell why: most often "
+                "too little memory, or a chunk that cannot be computed"
+            ) from error
+        raise
     finally:
         for future in futures:  # what nobody waits for is cancelled
             future.release()
+
+
+@contextmanager
+def _thread_lent():
+    """A context in which a task of dask lends its thread to others, for those that it waits for may need it; elsewhere nothing happens."""
+    from distributed import rejoin, secede
+    from distributed.worker import thread_state
+
+    lent = False
+    if getattr(thread_state, "key", None):
+        with suppress(Exception):  # it has lent its thread already
+            secede()
+            lent = True
+    try:
+        yield
+    finally:
+        if lent:
+            rejoin()
 
 
 @dataclass(frozen=True)
@@ -270,11 +295,14 @@ class _Chunk:
 
     def cut(self, values):
         """Return these rows as float64; `UserError` where the chunk is not what its dask array says."""
-        values = np.asarray(values)
+        which = f"chunk {self.number} of {self.name}, which begins with row {self.first},"
+        if np.ma.is_masked(values):
+            raise UserError(f"{which} has masked values; expected numbers: leave these rows out, or fill them")
+        values = _as_array(values)
         if values.shape != self.shape or values.dtype.kind not in "iuf":
             raise UserError(
-                f"chunk {self.number} of {self.name}, which begins with row {self.first}, has shape {values.shape}, dtype {values.dtype}; "
-                f"expected real numbers of shape {self.shape}, as the dask array says: repair the function that makes the chunk"
+                f"{which} has shape {values.shape}, dtype {values.dtype}; expected real numbers of shape {self.shape}, as the dask array "
+                "says: repair the function that makes the chunk"
             )
         part = values[self.rows]
         return part.astype(np.float64, copy=len(part) < len(values))  # a part that is a view would keep the whole chunk in memory
@@ -322,8 +350,20 @@ def _delayed(function):
     return delayed(function, pure=False, traverse=True)
 
 
-def _rows_of(chunk):
-    return len(chunk)
+def _rows_of(name, number, chunk):
+    """Return how many rows a chunk has; `UserError` where it has none."""
+    shape = np.shape(_as_array(chunk))
+    if not shape:
+        raise UserError(f"chunk {number} of {name} is a {type(chunk).__name__}; expected rows of numbers: repair what makes it")
+    return shape[0]
+
+
+def _as_array(values):
+    """Return values as an array; one without dimensions where they are no array."""
+    try:
+        return np.asarray(values)
+    except ValueError:  # rows of different lengths
+        return np.array(None)
 
 
 def _optimized(arrays):
@@ -360,5 +400,8 @@ def _checked(client):
     except ImportError as error:
         raise UserError(f"a dask cluster needs dask and distributed ({error}): pip install 'hnn-hpc[dask]'") from None
     if not isinstance(client, Client) or client.asynchronous:
-        raise UserError(f"client must be a distributed.Client that is not asynchronous; got {type(client).__name__}")
+        found = "an asynchronous one" if isinstance(client, Client) else type(client).__name__
+        raise UserError(f"client must be a distributed.Client that is not asynchronous; got {found}")
+    if client.status != "running":
+        raise UserError(f"client must be connected to a scheduler of dask; this one is {client.status}: make a new one")
     return client

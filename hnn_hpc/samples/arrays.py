@@ -78,6 +78,8 @@ def _as_floats(name, values, dimensions):
         array = np.asarray(values)
     except ValueError:  # rows of different lengths
         array = np.empty(0, dtype=object)
+    if np.ma.is_masked(values):
+        raise UserError(f"{name} has masked values; expected numbers: leave these rows out, or fill them")
     check_form(name, array, dimensions)
     return np.ascontiguousarray(array, dtype=np.float64)
 

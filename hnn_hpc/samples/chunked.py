@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from hnn_hpc.errors import UserError
 from hnn_hpc.parallel.chunks import rows_at_hand
 from hnn_hpc.parallel.dask_rows import DaskCommunicator, is_dask_array
@@ -53,6 +55,8 @@ def chunked_samples(points, velocities, energies, client):
         if not is_dask_array(array):
             raise UserError(f"{name} must be a dask array, as other arrays of this call are; got {type(array).__name__}")
         check_form(name, array, 1 if name == "energies" else 2)
+        if np.isnan(array.shape[-1]) and array.ndim == 2:
+            raise UserError(f"{name} has an unknown number of columns; expected D, which its dask array knows: use compute_chunk_sizes()")
         if array.ndim == 2 and array.numblocks[1] > 1:
             raise UserError(
                 f"{name} must be chunked by rows alone, and has {array.numblocks[1]} chunks side by side; use {name}.rechunk({{1: -1}})"

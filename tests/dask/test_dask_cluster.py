@@ -11,7 +11,7 @@ import dask.array as da
 import numpy as np
 import pytest
 from dask.utils import key_split
-from distributed import Client, LocalCluster
+from distributed import Client, LocalCluster, get_client
 from fits import COUNT, DENSE, HOW, SIZES, assert_same_fit
 
 from hnn_hpc import FitOptions, HnnError, UserError, fit
@@ -196,6 +196,56 @@ class TestTwoWorkers:
         before = calls(tmp_path)
         time.sleep(0.5)
         assert calls(tmp_path) == before  # nothing runs on
+
+
+class TestOtherClusters:
+    def test_one_that_starts_workers_when_there_are_tasks(self, chunked, serial):
+        with (
+            LocalCluster(n_workers=0, threads_per_worker=1, dashboard_address=":0") as cluster,
+            Client(cluster, set_as_default=False) as own,
+        ):
+            cluster.adapt(minimum=0, maximum=1)
+            assert_same_fit(fit(**chunked(SIZES["even"]), client=own, **DENSE), serial(**DENSE))
+
+    @pytest.mark.parametrize("with_client", [True, False])
+    def test_a_task_that_fits_lends_its_thread_to_the_tasks_of_the_fit(self, samples, with_client):
+        def task(points, velocities):
+            arrays = [da.from_array(rows, chunks=(700, -1)) for rows in (points, velocities)]
+            return fit(*arrays, client=get_client() if with_client else None, **DENSE)
+
+        with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0") as cluster, Client(cluster) as own:
+            ours = own.submit(task, *samples[:2]).result(PROMPTLY)
+        assert_same_fit(ours, fit(*samples[:2], **DENSE))
+
+    def test_one_that_is_closed(self, chunked):
+        with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0") as cluster:
+            own = Client(cluster, set_as_default=False)
+            own.close()
+            with pytest.raises(UserError, match="client must be connected to a scheduler of dask; this one is closed"):
+                fit(**chunked(SIZES["even"]), client=own, **DENSE)
+
+    def test_one_that_goes_while_it_computes(self, samples, points_that, tmp_path):
+        with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0") as cluster:
+            own = Client(cluster, set_as_default=False)
+            points = points_that(lambda n: time.sleep(0.5))
+
+            def close():
+                while not calls(tmp_path):
+                    time.sleep(0.01)
+                own.close()
+
+            thread = Thread(target=close)
+            thread.start()
+            with pytest.raises(HnnError, match="the client of dask was closed, or its scheduler has gone, in the pass 'survey'"):
+                fit(points, da.from_array(samples.velocities, chunks=(700, -1)), client=own, **DENSE)
+            thread.join()
+
+    def test_arrays_that_another_client_holds(self, client, chunked):
+        with Client(client.scheduler.address, set_as_default=False) as other:
+            held = {name: other.persist(array) for name, array in chunked(SIZES["even"]).items()}
+            other.cancel(list(held.values()))
+            with pytest.raises(UserError, match="what the arrays are made of has gone from the cluster in the pass 'survey'"):
+                fit(**held, client=client, **DENSE)
 
 
 class TestWorkersThatDie:

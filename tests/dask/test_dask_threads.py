@@ -210,6 +210,33 @@ class TestRefused:
         with pytest.raises(UserError, match=expected):
             fit(lying, da.from_array(samples.velocities, chunks=(SIZES[sizes], -1)), **DENSE)
 
+    @pytest.mark.parametrize(
+        "made, words",
+        [
+            (lambda block: np.ma.masked_greater(block, 4.0), "chunk 0 of points, which begins with row 0, has masked values"),
+            (lambda block: [[1.0], [2.0, 3.0]], r"chunk 0 of points, which begins with row 0, has shape \(\), dtype object"),
+        ],
+    )
+    def test_chunks_that_are_no_plain_numbers(self, samples, made, words):
+        points = da.from_array(samples.points, chunks=(3000, -1)).map_blocks(made, dtype=float, meta=np.empty((0, 0)))
+        with pytest.raises(UserError, match=words):
+            fit(points, da.from_array(samples.velocities), **DENSE)
+
+    def test_chunks_of_unknown_sizes_that_have_no_rows(self, samples):
+        points = da.from_array(samples.points, chunks=(700, -1))
+        nothing = points[points[:, 0] > 0].map_blocks(lambda block: None, dtype=float, meta=np.empty((0, 0)))
+        with pytest.raises(UserError, match=r"chunk \d of points is a NoneType; expected rows of numbers"):
+            fit(nothing, nothing, **DENSE)
+
+    def test_columns_of_unknown_number(self, samples):
+        points = da.from_array(samples.points, chunks=(700, -1))
+        with pytest.raises(UserError, match="points has an unknown number of columns"):
+            fit(points[:, points[0] > 0], points, **DENSE)
+
+    def test_masked_arrays_in_memory(self, samples):
+        with pytest.raises(UserError, match="velocities has masked values; expected numbers: leave these rows out, or fill them"):
+            fit(samples.points, np.ma.masked_greater(samples.velocities, 4.0), **DENSE)
+
     def test_what_a_chunk_raises_is_raised(self, samples):
         def fails(block, block_info=None):
             if block_info[0]["chunk-location"][0] == 2:
