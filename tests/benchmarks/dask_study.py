@@ -1,7 +1,8 @@
 """Measure fits by dask against fits by ranks and against dask's own least squares: tests/benchmarks/dask_study.py [--only NAME,..]
 
-On clusters of two workers of one thread each, and two ranks of one thread each. Prints Markdown. Ten minutes on two cores that are free, six
-of them for dask's least squares, which writes some 20 GB to the disk where there is less memory than 40 GB; --samples N makes it smaller.
+On clusters of two workers of one thread each, and two ranks of one thread each. Prints Markdown. Ten minutes on two cores that are free,
+six of them for dask's least squares, which writes some 20 GB to the disk where there is less memory than 40 GB; --samples N makes it
+smaller.
 """
 
 import argparse
