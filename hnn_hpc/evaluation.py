@@ -11,7 +11,7 @@ from hnn_hpc.parallel.layout import RowLayout
 from hnn_hpc.parallel.threads import available_threads, single_threaded_blas
 from hnn_hpc.parallel.tree import tree_reduce
 from hnn_hpc.progress import stage
-from hnn_hpc.samples import check_arrays, chunked_samples, read_finite, spread_rows, total_rows
+from hnn_hpc.samples import check_arrays, chunked_samples, freed, read_finite, spread_rows, total_rows
 from hnn_hpc.symplectic import gradient_from_vector_field
 
 ROWS_PER_BLOCK = 4096
@@ -21,14 +21,15 @@ def evaluate(model, source, communicator, progress=None):
     """Return {"samples", "energy_error", "gradient_error"} on every rank. Collective; each rank reads and compares its own blocks.
 
     With e = Ĥ - H over the K samples, energy_error = ‖e‖/‖H‖ where the model knows its constant, and otherwise the same for the best
-    constant, ‖e - mean(e)‖/‖H - mean(H)‖; None where the source has no energies. gradient_error = ‖∇Ĥ - ∇H‖/‖∇H‖ in the same norm.
+    constant, ‖e - mean(e)‖/‖H - mean(H)‖; None where the source has no energies. gradient_error = ‖∇Ĥ - ∇H‖/‖∇H‖ in the same norm. Samples
+    made of pairs of states are freed of the error of their rule, and damped ones of the model's damping (see `samples.corrected`).
 
     Errors: `UserError` where model and samples differ in dimension, a sample is not finite, or the ranks see different samples.
     """
     layout = _layout(source)
     communicator.agree("the samples of the evaluation", (model.dimension, source.dimension, source.has_energies, layout))
     _check_dimension(model, source)
-    threads = available_threads(communicator)
+    threads, source = available_threads(communicator), freed(source, model, getattr(model, "damping", None))
     own_blocks = layout.owned_blocks(communicator.rank, communicator.size)
     with stage(progress, "evaluate", len(own_blocks)) as on_leaf, single_threaded_blas():
         sums = tree_reduce(communicator, layout, partial(_sums, model, source, layout), _merge, threads, on_leaf, name="evaluate")
@@ -50,6 +51,7 @@ def evaluate_arrays(model, points, velocities, energies=None, comm=None, client=
         source, dask = chunked_samples(points, velocities, energies, client)
         _check_dimension(model, source)
         _check_count(source.count)
+        source = freed(source, model, getattr(model, "damping", None))
         layout = _layout(source)
         finish = partial(_errors, source, model.constant_known)
         return dask.reduce_later(layout, partial(_sums, model, source, layout), _merge, "evaluate", finish)

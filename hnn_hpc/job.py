@@ -1,10 +1,11 @@
-"""The job file: what to compute, in TOML, with the tables [data], [coordinates], [features], [solver] and [output].
+"""The job file: what to compute, in TOML, with the tables [data], [coordinates], [dynamics], [features], [solver] and [output].
 
     [data]      system = "henon-heiles", its parameters as plain keys, box, samples, test_samples, seed
                 or file = "samples.h5" with test_file, or with test_fraction: the last rows of `file`, which then are not fitted
                 either form: reference_point and reference_energy, x0 and H(x0), which fix the constant of the learned H
     [coordinates]  angles, differences, distances: what features depend on instead of x alone
     [features]  sampler, count, bandwidth, supports, separable, activation, seed
+    [dynamics]  rule, stride, corrections, dissipation: how velocities and H belong together
     [solver]    name, rcond, ridge, block_bytes, memory_per_rank
     [output]    directory, checkpoint_seconds
 
@@ -36,8 +37,9 @@ OPTION_NAMES = {  # the FitOptions field behind every key of these two tables
         "seed": "seed",
     },
     "solver": {"name": "solver", "rcond": "rcond", "ridge": "ridge", "block_bytes": "block_bytes", "memory_per_rank": "memory_per_rank"},
+    "dynamics": {"rule": "rule", "stride": "stride", "corrections": "corrections", "dissipation": "dissipation"},
 }
-TABLES = ("data", "coordinates", "features", "solver", "output")
+TABLES = ("data", "coordinates", "dynamics", "features", "solver", "output")
 CHECKPOINT_SECONDS = 300.0
 LARGEST_SEED = 2**63 - 1  # of samples: an attribute of their HDF5 file holds it as a number, and a larger one as text
 

@@ -1,4 +1,4 @@
-"""The trained Hamiltonian: Ĥ(x) = σ(W z(x) + b)·w + c, with the interface of a known system."""
+"""The trained Hamiltonian: Ĥ(x) = σ(W z(x) + b)·w + c, and its damping γ, with the interface of a known system."""
 
 import numpy as np
 
@@ -18,16 +18,18 @@ class HamiltonianModel:
     constant        c; 0 where it is not known, for the data then fix Ĥ only up to a constant
     constant_known  whether c comes from a known H(x0)
     domain          (D, 2), the lower and upper limit of each coordinate in the training data; outside, Ĥ is an extrapolation
+    damping         γ (n,) of dx/dt = (J - Γ)∇H, Γ = diag(0, γ); None: there is none
     provenance      dict fit for JSON: samples, options, versions, seeds, certificate, and of a job's model the job
     """
 
-    def __init__(self, feature_map, coefficients, constant, constant_known, domain, provenance=None):
+    def __init__(self, feature_map, coefficients, constant, constant_known, domain, provenance=None, damping=None):
         self.feature_map = feature_map
         self.coefficients = coefficients
         self.constant = float(constant)
         self.constant_known = bool(constant_known)
         self.domain = domain
         self.provenance = provenance or {}
+        self.damping = damping
 
     @property
     def weights(self):
@@ -62,14 +64,15 @@ class HamiltonianModel:
         return self.feature_map.energy_gradient(self._points(x), self.coefficients)
 
     def vector_field(self, x):
-        """Return dx/dt = J ∇Ĥ(x), shape (..., D)."""
+        """Return dx/dt = (J - Γ) ∇Ĥ(x), shape (..., D)."""
         if is_dask_array(x):
             return map_points(self.vector_field, self._checked(x))
-        return vector_field_from_gradient(self.gradient(x))
+        return vector_field_from_gradient(self.gradient(x), self.damping)
 
     def save(self, path, force=False):
         """Write the model to an HDF5 file, beside `path` first and then renamed; an existing file is replaced only with `force`."""
         arrays = {"weights": self.weights, "biases": self.biases, "coefficients": self.coefficients, "constant": self.constant}
+        arrays["damping"] = self.damping
         attributes = {"activation": self.feature_map.activation.name, "constant_known": self.constant_known, "domain": self.domain}
         coordinates = None if self.feature_map.is_plain else self.feature_map.coordinates.as_dict()
         save_model_file(path, arrays, attributes | {"provenance": self.provenance, "coordinates": coordinates}, force)
@@ -90,4 +93,5 @@ def load_model(path):
     constant_known, domain, provenance = attributes["constant_known"], np.array(attributes["domain"], float), attributes["provenance"]
     coordinates = coordinates_from_dict(len(domain), attributes["coordinates"]) if "coordinates" in attributes else None
     feature_map = FeatureMap(arrays["weights"], arrays["biases"], activation, coordinates)
-    return HamiltonianModel(feature_map, arrays["coefficients"], arrays["constant"], constant_known, domain, provenance)
+    about = constant_known, domain, provenance, arrays.get("damping")
+    return HamiltonianModel(feature_map, arrays["coefficients"], arrays["constant"], *about)

@@ -9,10 +9,12 @@ from hnn_hpc.basis import AUTO, DENSE
 from hnn_hpc.errors import UserError, look_up
 from hnn_hpc.features import ACTIVATIONS, SAMPLERS, checked_bandwidth, coordinates_from_dict, names_told
 from hnn_hpc.features.coordinates import TABLE
+from hnn_hpc.samples import ORDERS
 from hnn_hpc.solvers import GCV, SOLVERS
 from hnn_hpc.values import LARGEST, SMALLEST, finite_number, whole_number
 
 WITHOUT_RIDGE = ("gram", "lsqr")
+MOST_CORRECTIONS = 10
 LARGEST_SIZE = 2**63 - 1
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
 
@@ -40,6 +42,11 @@ class FitOptions:
     block_bytes         size of the pieces in which rows are read and factored, for experts: it decides the last bits of the answer; None:
                         automatic
     memory_per_rank     limit for the rows and triangles of one rank; None: no limit
+    rule                how velocities are made of pairs of states where there are none: a key of `samples.ORDERS`; None: the midpoint
+                        there, and the velocities of the data where there are some
+    stride              steps from the first state of a pair to the second
+    corrections         fits that are made again to rows that the model before has freed of the rule's error (see `refits`)
+    dissipation         whether dx/dt = (J - Γ)∇H with Γ = diag(0, γ), γ >= 0 to be found too
     Sizes are bytes, or text such as "4GB". Errors: `UserError` naming the option.
     """
 
@@ -56,6 +63,10 @@ class FitOptions:
     seed: int = 0
     block_bytes: int | str | None = None
     memory_per_rank: int | str | None = None
+    rule: str | None = None
+    stride: int = 1
+    corrections: int = 2
+    dissipation: bool = False
 
     def __post_init__(self):
         def keep(name, value):
@@ -70,8 +81,13 @@ class FitOptions:
             keep("bandwidth", _bandwidth(self.bandwidth))
         if not _is_one_of(self.supports, AUTO, DENSE):
             keep("supports", _supports(self.supports))
-        if not isinstance(self.separable, bool):
-            raise UserError(f"separable = {self.separable!r}: expected true or false")
+        for name in ("separable", "dissipation"):
+            if not isinstance(getattr(self, name), bool):
+                raise UserError(f"{name} = {getattr(self, name)!r}: expected true or false")
+        if self.rule is not None:
+            look_up(ORDERS, self.rule, "rule")
+        keep("stride", whole_number(self.stride, "stride", at_least=1))
+        keep("corrections", whole_number(self.corrections, "corrections", 0, MOST_CORRECTIONS))
         keep("coordinates", _coordinates(self.coordinates))
         if self.sampler != "anchored":
             self._check_dense_sampler()

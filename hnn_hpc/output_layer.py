@@ -1,5 +1,6 @@
 """The output layer of any hidden layer over one source of samples: which solver, what it may keep, and where a checkpoint goes on."""
 
+import re
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,7 +18,9 @@ from hnn_hpc.samples import ArraySamples, SampleSource, loaded
 from hnn_hpc.solvers import NOMINAL, Plan, calibrate, elimination_order, joined, plan, probe_samples, settled, solve
 from hnn_hpc.version import __version__
 
-FIRST_FIT = "first-"  # before the solver's name: the solve for the energies that a sampler needs, in a checkpoint
+# Before the solver's name in a checkpoint: the solve for the energies that a sampler needs, and those of later fits (see `refits`).
+FIRST_FIT, REFIT = "first-", "refit-{}-"
+PREFIX = re.compile(r"first-|refit-\d+-|")
 REDUCTION = 2  # the meaning of what a checkpoint holds of one: to be raised with every change of it
 KEPT_SHARE = 0.1  # of the seconds between two checkpoints: what a component took longer for is kept when it is done
 SHORTEST_CALIBRATED = 5.0  # seconds of one core of nominal speed: a shorter solve is not worth measuring the machine for
@@ -65,7 +68,8 @@ class OutputLayerSolver:
     """Solves for the output weights over `source`; all but the hidden layer is fixed.
 
     pool: from all over the data, for the probe of the condition; the_plan: for these samples and dense features, whose layout holds for
-    all; threads: of this rank; covariance, require_certified, progress: see `solvers.solve`; checkpoint: a `storage.Checkpoint` or None.
+    all; threads: of this rank; targets: a digest of what the velocities of `source` depend on besides the samples; covariance,
+    require_certified, progress: see `solvers.solve`; checkpoint: a `storage.Checkpoint` or None.
     """
 
     source: SampleSource
@@ -74,6 +78,7 @@ class OutputLayerSolver:
     the_plan: Plan
     threads: int
     communicator: Any
+    targets: str = ""
     covariance: bool = False
     require_certified: bool = True
     progress: Any = None
@@ -122,7 +127,7 @@ class OutputLayerSolver:
         if self.checkpoint:
             plans = [(some, a_plan) for some in subproblems for a_plan in (some.plan, some.plan.if_well_conditioned) if a_plan]
             problems = {some.prefix + a_plan.solver: self._problem(a_plan, some) for some, a_plan in plans}
-            self.checkpoint.check_solves(problems, lambda name: name.startswith(FIRST_FIT) == (prefix == FIRST_FIT), self.communicator)
+            self.checkpoint.check_solves(problems, lambda name: _prefix_of(name) == prefix, self.communicator)
 
     def _determines(self, component):
         """Return whether a component has rows enough for its features: those of the others say nothing about them."""
@@ -215,6 +220,7 @@ class OutputLayerSolver:
             "piece": plan.piece_samples,
             "hidden layer": subproblem.digest,
             "checksum of the samples": f"{self.pool.checksum:016x}",
+            **({"targets": self.targets} if self.targets else {}),
         }
 
     def _probe(self, subproblem):
@@ -256,3 +262,8 @@ class OutputLayerSolver:
                     needed += min(self._budget(plan), plan.keepable_bytes // self.communicator.size)
                 memory = max(memory, peak_memory_bytes(), resident_memory_bytes() + needed)
         return {"seconds": self.communicator.broadcast(seconds), "memory_bytes": max(self.communicator.all_gather(memory))}
+
+
+def _prefix_of(name):
+    """Return what stands before the name of a component or solver in the name of a solve."""
+    return PREFIX.match(name)[0]

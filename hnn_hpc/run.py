@@ -13,7 +13,7 @@ from hnn_hpc.run_files import CHECKPOINT, check_directory, files_told, finished_
 from hnn_hpc.run_place import restarts_by_slurm
 from hnn_hpc.run_status import RunStatus
 from hnn_hpc.samples import RowRange, SystemSamples
-from hnn_hpc.storage import Checkpoint, SampleFile
+from hnn_hpc.storage import Checkpoint, open_samples
 from hnn_hpc.training import fit_source, plan_for
 
 FRUITLESS, MOST_RESTARTS = 45, 3  # seconds of work, and starts by SLURM, that may end with nothing saved and yet be followed by another
@@ -68,7 +68,7 @@ def _run(job, communicator, progress, checkpoint, petsc_options):
     with communicator.together():
         if communicator.is_root and not may_be_done:
             check_directory(job.directory, checkpoint.force)
-        sources = open_sources(job.data)
+        sources = open_sources(job)
         train = sources[0]
         if petsc_options:
             _check_lsqr(train, job.options)
@@ -119,6 +119,8 @@ def _compute(job, communicator, progress, checkpoint, petsc_options, sources, st
         "sampler": job.options.sampler,
         "sampler_report": fit.record["sampler_report"],
         "basis": fit.record["basis"],
+        "step": fit.record["step"],
+        "damping": fit.record["damping"],
         "solver": fit.solution.solver,
         "petsc_options": list(petsc_options),
         "ranks": communicator.size,
@@ -149,20 +151,21 @@ def _write(directory, model, result, checkpoint):
     checkpoint.remove()
 
 
-def open_sources(data):
-    """Return (training source, test source or None, reference (x0, H0) or None) for the [data] of a job."""
+def open_sources(job):
+    """Return (training source, test source or None, reference (x0, H0) or None) for a job."""
+    data = job.data
     if isinstance(data, FileData):
-        return *_open_files(data), None if data.reference_point is None else (data.reference_point, data.reference_energy)
+        return *_open_files(data, job.options), None if data.reference_point is None else (data.reference_point, data.reference_energy)
     x0 = data.system.reference_point if data.reference_point is None else data.reference_point
     H0 = data.system.energy(x0) if data.reference_energy is None else data.reference_energy
     train = SystemSamples(data.system, data.samples, data.seed)
     return train, SystemSamples(data.system, data.test_samples, data.seed, stream="test points"), (x0, float(H0))
 
 
-def _open_files(data):
-    train = SampleFile(data.file)
+def _open_files(data, options):
+    train = open_samples(data.file, options.rule, options.stride)
     if data.test_file:
-        test = SampleFile(data.test_file)
+        test = open_samples(data.test_file, stride=options.stride)
         if test.dimension != train.dimension:
             raise UserError(f"{data.test_file} has {test.dimension} coordinates, but {data.file} has {train.dimension}")
         return train, test

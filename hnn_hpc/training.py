@@ -11,7 +11,7 @@ from hnn_hpc.errors import HnnError, UserError
 from hnn_hpc.features import ACTIVATIONS, SAMPLERS, check_requirements
 from hnn_hpc.models import HamiltonianModel
 from hnn_hpc.options import FitOptions
-from hnn_hpc.output_layer import FIRST_FIT, OutputLayerSolver
+from hnn_hpc.output_layer import FIRST_FIT, REFIT, OutputLayerSolver
 from hnn_hpc.parallel.communicator import as_communicator
 from hnn_hpc.parallel.dask_rows import DaskCommunicator, is_dask_array
 from hnn_hpc.parallel.petsc import start_petsc
@@ -20,9 +20,21 @@ from hnn_hpc.peak_memory import peak_memory_bytes
 from hnn_hpc.progress import stage
 from hnn_hpc.provenance import versions
 from hnn_hpc.random_streams import random_stream
-from hnn_hpc.samples import check_arrays, chunked_samples, spread_rows, survey_samples, total_rows
+from hnn_hpc.refits import Refits
+from hnn_hpc.samples import (
+    MIDPOINT,
+    ArrayTrajectories,
+    StepSamples,
+    check_arrays,
+    check_trajectories,
+    chunked_samples,
+    spread_rows,
+    survey_samples,
+    total_rows,
+)
 from hnn_hpc.solvers import Solution, plan
-from hnn_hpc.storage import SampleFile
+from hnn_hpc.storage import open_samples
+from hnn_hpc.symplectic import undamped_gradient
 from hnn_hpc.values import finite_number
 
 FEWEST_SAMPLES = 3
@@ -56,6 +68,11 @@ def fit(
     solver="auto",
     rcond=1e-15,
     ridge=0.0,
+    time_step=None,
+    rule=None,
+    stride=1,
+    corrections=2,
+    dissipation=False,
     seed=0,
     block_bytes=None,
     memory_per_rank=None,
@@ -78,11 +95,12 @@ def fit(
     the same for all chunks and schedulers, and its answer differs from that of ranks by rounding.
 
     Parameters
-    points             (K, D) states x = (q, p), D = 2n; or the path of a file of samples (see `storage.SampleFile`), which is then read
-                       slice by slice, has velocities and perhaps energies and a reference, and must be there on every rank, or here and
-                       on every worker
+    points             (K, D) states x = (q, p), D = 2n; or trajectories (T, N, D) of states time_step apart, without velocities; or the
+                       path of a file of samples or trajectories (see `hnn_hpc.storage`), which is then read slice by slice, has all that
+                       follows itself, and must be there on every rank, or here and on every worker
     velocities         (K, D) dx/dt at the points
-    features … memory_per_rank    see `FitOptions`
+    time_step          from one state of a trajectory to the next, where points are trajectories; the file of a path tells its own
+    features … memory_per_rank    see `FitOptions`, rule … dissipation too
     energies           (K,) H at the points; the sampler "swim" needs them, and they fix the constant of Ĥ where there is no reference
     reference          (x0, H0) fixes the constant of Ĥ by Ĥ(x0) = H0; without it and energies it is 0, and `model.constant_known` False
     comm               None, or a communicator of mpi4py
@@ -97,22 +115,27 @@ def fit(
     communicator = as_communicator(comm)
     with communicator.together():
         no_dask = {"comm": comm, "checkpoint": checkpoint, "memory_per_rank": memory_per_rank}
-        kind = _kind_of(points, velocities, energies, client, no_dask)
+        kind = _kind_of(points, velocities, energies, time_step, client, no_dask)
         how = {"bandwidth": bandwidth, "supports": supports, "separable": separable, "coordinates": coordinates or {}}
         how |= {"activation": activation, "solver": solver, "rcond": rcond, "ridge": ridge, "seed": seed}
+        how |= {"rule": rule, "stride": stride, "corrections": corrections, "dissipation": dissipation}
         options = FitOptions(features, sampler, **how, block_bytes=block_bytes, memory_per_rank=memory_per_rank)
+        step = None
         if kind == "dask arrays":
             source, communicator = chunked_samples(points, velocities, energies, client)
         elif kind == "file":
-            source = SampleFile(points)
+            source = open_samples(points, rule, stride)
             communicator = communicator if client is None else DaskCommunicator(client)
         else:
+            if kind == "trajectories":
+                rows = StepSamples(ArrayTrajectories(check_trajectories(points), time_step), rule or MIDPOINT, stride)
+                step, (points, velocities, _) = rows.step, rows.read(0, rows.count)
             points, velocities, energies = check_arrays(points, velocities, energies)
-    if kind == "arrays":
-        communicator.agree("the options of the fit", options)
+    if kind in ("arrays", "trajectories"):
+        communicator.agree("the options of the fit", (options, step))
         count = total_rows(points, energies, communicator)
         layout = plan_for(count, points.shape[1], options, "the arrays").layout
-        source = spread_rows(points, velocities, energies, layout, communicator)
+        source = spread_rows(points, velocities, energies, layout, communicator, step)
     result = fit_source(source, options, communicator, progress, require_certified, reference, covariance, checkpoint)
     if checkpoint and communicator.is_root:
         checkpoint.remove()
@@ -126,8 +149,8 @@ WITHOUT_DASK = {
 }
 
 
-def _kind_of(points, velocities, energies, client, no_dask):
-    """Return what the samples of `fit` are: "arrays", "dask arrays" or "file"; `UserError` for what does not go together.
+def _kind_of(points, velocities, energies, time_step, client, no_dask):
+    """Return what the samples of `fit` are: "arrays", "trajectories", "dask arrays" or "file"; `UserError` for what does not go together.
 
     no_dask: {argument: its value} of those that dask has no use for.
     """
@@ -137,9 +160,16 @@ def _kind_of(points, velocities, energies, client, no_dask):
         kind = "file"
     else:
         kind = "dask arrays" if any(map(is_dask_array, (points, velocities, energies))) else "arrays"
-        if velocities is None:
-            raise UserError("velocities are missing: dx/dt at the points, of the same shape; only a file of samples has its own")
-    if kind == "arrays" and client is not None:
+        if kind == "arrays" and velocities is None and energies is None and time_step is not None:
+            kind = "trajectories"
+        elif velocities is None:
+            raise UserError(
+                "velocities are missing: dx/dt at the points, of the same shape; a file of samples has its own, and trajectories (T, N, D) "
+                "do without where time_step is given"
+            )
+    if time_step is not None and kind != "trajectories":
+        raise UserError(f"time_step = {time_step!r} is for trajectories (T, N, D) without velocities and energies; leave it out")
+    if kind in ("arrays", "trajectories") and client is not None:
         raise UserError(
             "a client computes with dask arrays, or with the path of a file that its workers can read; got "
             f"{type(points).__name__}: use dask.array.from_array(points, chunks=(10_000, -1)), or leave the client out"
@@ -175,34 +205,43 @@ def fit_source(source, options, communicator, progress=None, require_certified=T
             start_petsc()  # a missing one is to be noticed now
         if checkpoint and communicator.is_root:
             solvers = [some.solver for some in (the_plan, the_plan.if_well_conditioned) if some]
-            checkpoint.prepare([prefix + solver for solver in solvers for prefix in ("", FIRST_FIT)])
+            refits = [REFIT.format(number) for number in range(1, Refits.most(source, options))]
+            checkpoint.prepare([prefix + solver for solver in solvers for prefix in ("", FIRST_FIT, *refits)])
 
     with single_threaded_blas():
         with stage(progress, "survey", 1) as done:
             pool = survey_samples(source, the_plan.layout, communicator, options.features, options.seed)
             done()
         surveyed = time.perf_counter()
-        solver = OutputLayerSolver(
-            source, pool, options, the_plan, threads, communicator, covariance, require_certified, progress, checkpoint
-        )
-        basis = None
-        if options.sampler == "anchored":
-            with stage(progress, "search", 1) as done:
-                basis = choose_basis(pool, options, communicator, threads)
-                done()
-        layer = _sampled_layer(pool, options, communicator, solver, basis)
+        how = {"covariance": covariance, "require_certified": require_certified, "progress": progress, "checkpoint": checkpoint}
+        solver = OutputLayerSolver(source, pool, options, the_plan, threads, communicator, **how)
+        basis, layer = _searched_layer(solver)
         sampled = time.perf_counter()
+        domain = np.stack([pool.lower, pool.upper], axis=1)
+        refits = Refits(source, pool.points, options, the_plan.layout, communicator, threads)
         feature_map, solution, predicted = solver.solve(layer)
+        before = feature_map, solution
+        while refits.goes_on(HamiltonianModel(feature_map, solution.coefficients, 0.0, False, domain, damping=refits.damping)):
+            before = feature_map, solution
+            solver = replace(solver, source=refits.source, targets=refits.digest)
+            if refits.damping_is_new:
+                solver = replace(solver, pool=replace(pool, gradients=undamped_gradient(pool.gradients, refits.damping)))
+                basis, layer = _searched_layer(solver)
+            feature_map, solution, _ = solver.solve(layer, REFIT.format(refits.fits))
+        if refits.last_is_worse:
+            feature_map, solution = before
         constant = _constant(feature_map, solution.coefficients, reference, pool)
-    domain = np.stack([pool.lower, pool.upper], axis=1)
     provenance = _provenance(source, options, solution, basis)
-    model = HamiltonianModel(feature_map, solution.coefficients, constant or 0.0, constant is not None, domain, provenance)
+    known = constant is not None
+    model = HamiltonianModel(feature_map, solution.coefficients, constant or 0.0, known, domain, provenance, refits.damping)
     ended = time.perf_counter()
     record = {
         "samples": source.count,
         "dof": source.dimension // 2,
         "sampler_report": layer.report,
         "basis": basis and basis.report,
+        "step": refits.report,
+        "damping": None if refits.damping is None else refits.damping.tolist(),
         "threads": the_plan.threads,
         "seconds": {"data": surveyed - start, "sampling": sampled - surveyed, "solve": ended - sampled, "total": ended - start},
         "peak_memory_bytes": max(communicator.all_gather(peak_memory_bytes())),
@@ -211,6 +250,16 @@ def fit_source(source, options, communicator, progress=None, require_certified=T
         "blocks_taken_over": checkpoint.blocks_taken_over if checkpoint else 0,
     }
     return Fit(model, solution, record)
+
+
+def _searched_layer(solver):
+    """Return (the `Basis` that suits the pool of an `OutputLayerSolver`, None for other samplers than "anchored"; the `HiddenLayer`)."""
+    pool, options, basis = solver.pool, solver.options, None
+    if options.sampler == "anchored":
+        with stage(solver.progress, "search", 1) as done:
+            basis = choose_basis(pool, options, solver.communicator, solver.threads)
+            done()
+    return basis, _sampled_layer(pool, options, solver.communicator, solver, basis)
 
 
 def _sampled_layer(pool, options, communicator, solver, basis):

@@ -14,12 +14,13 @@ LAYERS = """
     errors | connected | symplectic | random_streams | json_text | peak_memory | progress | quantities | version
     values
     systems | features | parallel
-    samples | integrators | provenance
+    integrators | provenance
+    samples
     operators
     solvers | storage
     basis
     models | options
-    output_layer
+    output_layer | refits
     training | evaluation | forecast
     hnn_hpc
     report | job | generation | benchmark | baselines | run_files | remaining_time

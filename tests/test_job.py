@@ -44,6 +44,11 @@ def test_every_key_arrives(tmp_path):
         ridge = 0.5
         block_bytes = "1MB"
         memory_per_rank = "2GiB"
+        [dynamics]
+        rule = "symplectic-euler"
+        stride = 3
+        corrections = 4
+        dissipation = true
         [output]
         directory = "somewhere"
         checkpoint_seconds = 60
@@ -52,7 +57,8 @@ def test_every_key_arrives(tmp_path):
     job = load_job(path)
     assert job.data.system.parameters == {"alpha": 0.5} and job.data.system.box[3].tolist() == [-4, 4]
     assert (job.data.samples, job.data.test_samples, job.data.seed, job.data.reference_point) == (100, 50, 3, (0, 1, 0, 0))
-    assert job.options == FitOptions(30, "elm", (1, 2, 3, 4), "dense", False, None, "tanh", "tsqr", 1e-12, 0.5, 4, 10**6, 2**31)
+    dynamics = "symplectic-euler", 3, 4, True
+    assert job.options == FitOptions(30, "elm", (1, 2, 3, 4), "dense", False, None, "tanh", "tsqr", 1e-12, 0.5, 4, 10**6, 2**31, *dynamics)
     assert (job.directory, job.checkpoint_seconds) == (Path("somewhere"), 60.0)
 
 
@@ -145,7 +151,7 @@ def test_a_job_survives_its_own_description(table):
     [
         (
             "samples = 5",
-            "the key 'samples' stands outside a table; put it below one of: [data], [coordinates], [features], [solver], [output]",
+            "the key 'samples' stands outside a table; put it below one of: [data], [coordinates], [dynamics], [features], [solver]",
         ),
         ("[data]", "holds neither 'system' nor 'file'"),
         ('[data]\nsystm = "pendulum"', "did you mean 'system'?"),

@@ -13,8 +13,9 @@ import pytest
 
 from hnn_hpc.cli import main
 from hnn_hpc.errors import Interruption, OutputError, UserError
-from hnn_hpc.job import FileData, job_from_tables
+from hnn_hpc.job import FileData, Job, job_from_tables
 from hnn_hpc.models import load_model
+from hnn_hpc.options import FitOptions
 from hnn_hpc.parallel.communicator import SerialCommunicator
 from hnn_hpc.run import open_sources, run_job
 from hnn_hpc.run_status import RunStatus
@@ -38,7 +39,7 @@ def file(tmp_path):
 
 @pytest.mark.parametrize(("fraction", "kept"), [(0.3, 3), (0.01, 1), (0.99, 10)])
 def test_the_last_rows_are_kept_for_the_test(file, fraction, kept):
-    train, test, _ = open_sources(FileData(file, test_fraction=fraction))
+    train, test, _ = open_sources(Job(FileData(file, test_fraction=fraction), FitOptions(), Path("results")))
     assert (train.count, test.count) == (K - kept, kept)
     assert train.read(0, train.count).energies.tolist() == list(range(K - kept))
     assert test.read(0, kept).points[:, 0].tolist() == list(range(K - kept, K))
@@ -46,7 +47,7 @@ def test_the_last_rows_are_kept_for_the_test(file, fraction, kept):
 
 
 def test_training_and_test_points_of_a_system_differ():
-    train, test, _ = open_sources(job_from_tables({"data": {"system": "pendulum", "samples": K}}, None).data)
+    train, test, _ = open_sources(job_from_tables({"data": {"system": "pendulum", "samples": K}}, None))
     assert not np.isin(train.read(0, K).points, test.read(0, K).points).any()
 
 
@@ -60,7 +61,7 @@ def test_training_and_test_points_of_a_system_differ():
     ],
 )
 def test_a_system_knows_its_energy_where_none_is_given(given, reference):
-    x0, H0 = open_sources(job_from_tables({"data": {"system": "pendulum", "samples": K, **given}}, None).data)[2]
+    x0, H0 = open_sources(job_from_tables({"data": {"system": "pendulum", "samples": K, **given}}, None))[2]
     assert (list(x0), H0) == reference
 
 

@@ -48,7 +48,7 @@ def run(arguments, communicator, progress):
             raise UserError(f"compare trains a network by Adam, which is serial: run it without mpirun, not on {communicator.size} ranks")
         torch = import_torch()
         job = load_job(arguments.job, arguments.overrides, arguments.output)
-        train, test, reference = open_sources(job.data)
+        train, test, reference = open_sources(job)
         if test is None:
             raise UserError(f"{arguments.job}: compare needs samples to test on; add test_file or test_fraction to [data]")
         if not (math.isfinite(arguments.cap) and arguments.cap > 0):

@@ -3,7 +3,7 @@
 from hnn_hpc.cli.text import count, scientific, table
 from hnn_hpc.evaluation import evaluate
 from hnn_hpc.models import load_model
-from hnn_hpc.storage import SampleFile
+from hnn_hpc.storage import open_samples
 
 HELP = "measure a model's relative L2 errors of H and of its gradient on samples"
 
@@ -15,7 +15,7 @@ def add_arguments(parser):
 
 def run(arguments, communicator, progress):
     with communicator.together():
-        model, source = load_model(arguments.model), SampleFile(arguments.samples)
+        model, source = load_model(arguments.model), open_samples(arguments.samples)
     return evaluate(model, source, communicator, progress) | {"constant_known": model.constant_known}
 
 

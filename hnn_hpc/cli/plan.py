@@ -32,7 +32,7 @@ def run(arguments, communicator, progress):
     program = max(communicator.all_gather(peak_memory_bytes()))
     with communicator.together():
         job = load_job(arguments.job, arguments.overrides)
-        source = open_sources(job.data)[0]
+        source = open_sources(job)[0]
         ranks = communicator.size if arguments.ranks is None else whole_number(arguments.ranks, "--ranks", 1, MOST_RANKS)
         limit = None if arguments.memory is None else _size(arguments.memory)
         chosen = plan_for(source.count, source.dimension, job.options, source.location)

@@ -70,7 +70,7 @@ def run(arguments, communicator, progress):
     _check_place(arguments, communicator)
     job, request = load_job(arguments.job, arguments.overrides, arguments.output), _request(arguments)
     check_options(arguments.sbatch)
-    source = open_sources(job.data)[0]
+    source = open_sources(job)[0]
     check_requirements(job.options.sampler, source.has_energies, source.location)
     chosen = plan_for(source.count, source.dimension, job.options, source.location)
     check_directory(job.directory, arguments.force)

@@ -6,6 +6,7 @@ import numpy as np
 
 from hnn_hpc.errors import UserError
 from hnn_hpc.samples.source import Samples
+from hnn_hpc.samples.steps import Step
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,7 @@ class ArraySamples:
     energies: np.ndarray | None
     count: int
     first: int = 0
+    step: Step | None = None
     reference = None
     location = "the arrays"
 
@@ -63,6 +65,14 @@ def check_arrays(points, velocities, energies=None):
     return points, velocities, energies
 
 
+def check_trajectories(trajectories):
+    """Return trajectories (T, N, D) as C-contiguous float64; `UserError` for other shapes and types."""
+    trajectories = _as_floats("points", trajectories, 3)
+    if trajectories.shape[2] % 2 or not trajectories.shape[2]:
+        raise UserError(f"trajectories must have an even number of columns, q1..qn and p1..pn; got shape {trajectories.shape}")
+    return trajectories
+
+
 def check_shapes(points, velocities, energies=None):
     """Raise `UserError` unless the shapes are (K, D), D even, (K, D) and (K,)."""
     if points.shape[1] % 2 or not points.shape[1]:
@@ -87,7 +97,7 @@ def _as_floats(name, values, dimensions):
 def check_form(name, array, dimensions):
     """Raise `UserError` unless the array holds real numbers in so many dimensions."""
     if array.ndim != dimensions or array.dtype.kind not in "iuf":
-        shape = "(K, D)" if dimensions == 2 else "(K,)"
+        shape = ("(K,)", "(K, D)", "(T, N, D)")[dimensions - 1]
         raise UserError(f"{name} must be an array of real numbers of shape {shape}; got shape {array.shape}, dtype {array.dtype}")
 
 
@@ -101,14 +111,14 @@ def total_rows(points, energies, communicator):
     return sum(shape[0] for shape, _ in held)
 
 
-def spread_rows(points, velocities, energies, layout, communicator):
+def spread_rows(points, velocities, energies, layout, communicator, step=None):
     """Return `ArraySamples` with the rows that this rank owns in `layout`.
 
     Each rank passes its own rows (K_rank, D), any number of them, zero too; the global order is rank after rank. One all-to-all moves
-    every row to the rank whose global blocks need it, so the fit does not depend on how the rows were spread before.
+    every row to the rank whose global blocks need it, so the fit does not depend on how the rows were spread before. step: of the source.
     """
     if communicator.size == 1:
-        return ArraySamples(points, velocities, energies, len(points))
+        return ArraySamples(points, velocities, energies, len(points), step=step)
     held = np.concatenate([[0], np.cumsum(communicator.all_gather(len(points)))])
     own_start, own_stop = held[communicator.rank : communicator.rank + 2]
     wanted = [layout.owned_rows(rank, communicator.size) for rank in range(communicator.size)]
@@ -117,4 +127,4 @@ def spread_rows(points, velocities, energies, layout, communicator):
     points, velocities, energies = np.split(rows, [points.shape[1], 2 * points.shape[1]], axis=1)
     energies = energies[:, 0].copy() if energies.shape[1] else None
     points, velocities = np.ascontiguousarray(points), np.ascontiguousarray(velocities)
-    return ArraySamples(points, velocities, energies, int(held[-1]), wanted[communicator.rank][0])
+    return ArraySamples(points, velocities, energies, int(held[-1]), wanted[communicator.rank][0], step)

@@ -20,6 +20,7 @@ class ChunkedSamples:
 
     dimension: int
     chunks: dict
+    step = None
     reference = None
     location = "the dask arrays"
 

@@ -24,6 +24,7 @@ class SystemSamples:
     seed: int
     stream: str = "training points"
     has_energies = True
+    step = None
 
     @property
     def dimension(self):

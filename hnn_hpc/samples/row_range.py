@@ -22,6 +22,10 @@ class RowRange:
         return self.source.has_energies
 
     @property
+    def step(self):
+        return self.source.step
+
+    @property
     def reference(self):
         return self.source.reference
 

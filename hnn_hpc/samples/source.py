@@ -7,6 +7,8 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from hnn_hpc.samples.steps import Step
+
 
 class Samples(NamedTuple):
     """B samples in memory, float64 and C-contiguous; `energies` is None where the source knows none."""
@@ -26,6 +28,7 @@ class SampleSource(Protocol):
     count: int  # K, at least 1
     dimension: int  # D, even and at least 2
     has_energies: bool
+    step: Step | None  # how the rows were made of pairs of states; None where the velocities are dx/dt at the points
     reference: tuple[np.ndarray, float] | None  # (x0 (D,), H(x0)), which fixes the constant of H; None where it is unknown
     description: dict  # where the samples come from, fit for JSON: ends up in the provenance of a model
     location: str  # names the source in error messages, such as the path of a file; one of several parts has location_of(column, row) too

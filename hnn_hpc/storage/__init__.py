@@ -3,9 +3,9 @@
 Samples: K points x = (q1..qn, p1..pn) of D = 2n coordinates, or T trajectories of N steps each, then K = T N.
 
     /points        (K, D)        /trajectories  (T, N, D)
-    /velocities    (K, D)        /velocities    (T, N, D)     dx/dt
+    /velocities    (K, D)        /velocities    (T, N, D)     dx/dt; trajectories may do without
     /energies      (K,)          /energies      (T, N)        H(x), optional
-                                 /time_step     ()            between two steps of a trajectory, optional
+                                 /time_step     ()            between two steps of a trajectory; optional with velocities
 
     Any real or integer type is read as float64. These datasets are enough; a file may say more by attributes of its root:
     system, parameters, box, seed, units      where the samples come from; model and method, of simulated ones
@@ -14,6 +14,7 @@ Samples: K points x = (q1..qn, p1..pn) of D = 2n coordinates, or T trajectories 
 A model H(x) = coefficients . activation(weights z(x) + biases) + constant, of M features:
 
     /weights (M, E)   /biases (M,)   /coefficients (M,)   /constant ()
+    /damping (n,)     γ of dx/dt = (J - Γ)∇H, Γ = diag(0, γ); only where it was fitted
     and the attributes activation (its name), constant_known, domain (D, 2), the box of the training data, lower and upper limit of each
     coordinate, provenance (samples, options, versions, seeds, certificate of the solve, job), and any other. Where z is not x itself, with
     E = D, the attribute coordinates tells of it: angles, differences and distances, by names (see `features.coordinates`).
@@ -29,7 +30,7 @@ from hnn_hpc.storage.atomic import check_writable, written_beside
 from hnn_hpc.storage.checkpoint import Checkpoint, saved_blocks
 from hnn_hpc.storage.info import describe
 from hnn_hpc.storage.model_file import load_model_file, save_model_file
-from hnn_hpc.storage.samples import SampleFile, SampleFileWriter
+from hnn_hpc.storage.samples import SampleFile, SampleFileWriter, open_samples
 
 __all__ = [
     "Checkpoint",
@@ -38,6 +39,7 @@ __all__ = [
     "check_writable",
     "describe",
     "load_model_file",
+    "open_samples",
     "save_model_file",
     "saved_blocks",
     "written_beside",

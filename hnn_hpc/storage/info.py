@@ -10,7 +10,7 @@ from hnn_hpc.parallel.layout import leaves_of
 from hnn_hpc.storage.attributes import read_attribute, read_attributes
 from hnn_hpc.storage.checkpoint_file import check_checkpoint_file
 from hnn_hpc.storage.model_file import load_model_file
-from hnn_hpc.storage.samples import SampleFile
+from hnn_hpc.storage.samples import open_samples
 from hnn_hpc.storage.schema import HEADER, damage_reported, open_file, type_name
 from hnn_hpc.storage.solve_checkpoint import name_of, node_of
 
@@ -19,7 +19,8 @@ def describe(path):
     """Return a dictionary, fit for JSON, of what the file holds.
 
     file, bytes, kind ("samples", "model", "checkpoint", what the file calls itself, or None), format_version (None in files of others),
-    datasets (name -> shape and type) and attributes. Samples add samples, dof and energies; a model adds features and dof; a file of a
+    datasets (name -> shape and type) and attributes. Samples add samples (of trajectories without velocities: pairs of states), dof and
+    energies; a model adds features and dof; a file of a
     checkpoint adds part and blocks, the first and last that it holds. Where the file cannot be used as its kind, `problem` says why.
     Raises `UserError` only where the file cannot be opened at all.
     """
@@ -35,7 +36,7 @@ def describe(path):
         }
     try:
         if found["kind"] == "samples":
-            return found | _samples(SampleFile(path))
+            return found | _samples(open_samples(path))
         if found["kind"] == "model":
             return found | _model(*load_model_file(path))
         if found["kind"] == "checkpoint":

@@ -23,15 +23,16 @@ from hnn_hpc.values import whole_number
 
 LAYOUTS = {"weights": ("M", "E"), "biases": ("M",), "coefficients": ("M",), "constant": ()}
 ATTRIBUTES = {"activation": str, "constant_known": bool, "domain": list, "provenance": dict}
+DAMPING = "damping"  # a dataset (n,) that only models with dissipation have
 COORDINATES = "coordinates"  # an attribute that only models in derived coordinates have
 
 
 def save_model_file(path, arrays, attributes, force=False):
     """Write a model file beside `path` and rename it.
 
-    Parameters: path, arrays (dict): weights (M, E), biases (M,), coefficients (M,), constant (float), attributes (dict): those of
-    ATTRIBUTES, domain as an array (D, 2), COORDINATES as `Coordinates.as_dict` tells them where E columns of W are not the D coordinates
-    themselves, and any other that `write_attributes` takes, force (bool): replace a file.
+    Parameters: path, arrays (dict): weights (M, E), biases (M,), coefficients (M,), constant (float), DAMPING (n,) or None, attributes
+    (dict): those of ATTRIBUTES, domain as an array (D, 2), COORDINATES as `Coordinates.as_dict` tells them where E columns of W are not the
+    D coordinates themselves, and any other that `write_attributes` takes, force (bool): replace a file.
     Errors: those of `written_beside`.
     """
     with written_beside(path, force) as temporary:
@@ -39,6 +40,8 @@ def save_model_file(path, arrays, attributes, force=False):
         with create_file(image, "model", len(attributes["domain"]), attributes) as file:
             for name in LAYOUTS:
                 file[name] = np.asarray(arrays[name], dtype="<f8")
+            if arrays.get(DAMPING) is not None:
+                file[DAMPING] = np.asarray(arrays[DAMPING], dtype="<f8")
         temporary.write_bytes(image.getvalue())
 
 
@@ -56,6 +59,10 @@ def load_model_file(path):
             checked_dataset(file, name, layout)
             check_shape(file, name, tuple(sizes[letter] for letter in layout), f"M = {sizes['M']} features of {_told(coordinates)}")
         arrays = {name: np.asarray(file[name][()], dtype=np.float64) for name in LAYOUTS}
+        if DAMPING in file:
+            checked_dataset(file, DAMPING, ("n",))
+            check_shape(file, DAMPING, (coordinates.dimension // 2,), "one number a momentum")
+            arrays[DAMPING] = np.asarray(file[DAMPING][()], dtype=np.float64)
         attributes = {name: value for name, value in read_attributes(file).items() if name not in HEADER}
     for name, values in arrays.items():
         if not np.isfinite(values).all():

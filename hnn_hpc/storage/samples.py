@@ -8,7 +8,9 @@ from functools import cached_property
 import numpy as np
 
 from hnn_hpc.errors import UserError
+from hnn_hpc.samples import StepSamples
 from hnn_hpc.samples.source import Samples
+from hnn_hpc.samples.steps import MIDPOINT
 from hnn_hpc.storage.atomic import written_beside
 from hnn_hpc.storage.attributes import read_attribute
 from hnn_hpc.storage.schema import check_phase_space, check_shape, checked_dataset, create_file, damage_reported, open_file
@@ -23,6 +25,8 @@ class SampleFile:
     SampleFile. It can be pickled: the copy opens the file where it is first used.
     """
 
+    step = None
+
     def __init__(self, path):
         self.location = os.path.abspath(os.fsdecode(path))  # absolute, for a copy that wakes up in another working directory
         points = self._datasets[0]
@@ -30,8 +34,7 @@ class SampleFile:
         self.has_energies = len(self._datasets) == 3
         with damage_reported(self.location):
             self.reference = _read_reference(self._file, self.dimension)
-            said = {name: read_attribute(self._file, name) for name in PROVENANCE}
-        self.description = {"file": self.location} | {name: value for name, value in said.items() if value is not None}
+            self.description = _read_description(self._file)
 
     def read(self, start, stop):
         """Return the rows [start, stop) as `Samples` of float64: points (B, D), velocities (B, D) and energies (B,) or None."""
@@ -53,6 +56,56 @@ class SampleFile:
 
     def __getstate__(self):
         return {name: value for name, value in vars(self).items() if name not in ("_file", "_datasets")}
+
+
+class TrajectoryFile:
+    """The states of the trajectories of an HDF5 file, for `samples.StepSamples`: T trajectories of N states of D coordinates.
+
+    Velocities are not needed, and not read. Where the file names no reference, but energies, the first state is it. Opening checks as
+    `SampleFile` does; many processes and threads may read, and copies open the file for themselves.
+    """
+
+    def __init__(self, path):
+        self.location = os.path.abspath(os.fsdecode(path))
+        with damage_reported(self.location):
+            self.trajectories, self.states, self.dimension = self._dataset.shape
+            self.time_step = _read_time_step(self._file)
+            if self.time_step is None:
+                raise UserError(
+                    f"{self.location} has /trajectories without /velocities, but no /time_step, the time from one state to the next, which "
+                    "velocities are made with; add this number"
+                )
+            self.reference = _read_reference(self._file, self.dimension) or _first_energy(self._file)
+            self.description = _read_description(self._file)
+
+    def read_states(self, start, stop):
+        """Return the states [start, stop) of the T N, one trajectory after the other, (stop - start, D) float64."""
+        with damage_reported(self.location):
+            return _read_rows(self._dataset, start, stop, True)
+
+    @cached_property
+    def _file(self):
+        return open_file(self.location, "samples")
+
+    @cached_property
+    def _dataset(self):
+        with damage_reported(self.location):
+            return _checked_positions(self._file)
+
+    def __getstate__(self):
+        return {name: value for name, value in vars(self).items() if name not in ("_file", "_dataset")}
+
+
+def open_samples(path, rule=None, stride=1):
+    """Return the `SampleSource` of a file: `StepSamples` of trajectories without velocities, or where a rule is given; else a `SampleFile`.
+
+    rule: a key of `samples.steps.ORDERS`, None for the midpoint; stride: see `StepSamples`.
+    """
+    with damage_reported(path), open_file(path, "samples") as file:
+        without_velocities = "trajectories" in file and "velocities" not in file
+        if rule and "trajectories" not in file:
+            raise UserError(f"{file.filename} has no /trajectories, of which rule = {rule!r} could make velocities; leave the rule out")
+    return StepSamples(TrajectoryFile(path), rule or MIDPOINT, stride) if without_velocities or rule else SampleFile(path)
 
 
 class SampleFileWriter:
@@ -120,6 +173,18 @@ class SampleFileWriter:
 
 
 def _checked_datasets(file):
+    points = _checked_positions(file)
+    layout = ("T", "N", "D") if points.ndim == 3 else ("K", "D")
+    datasets = [points, checked_dataset(file, "velocities", layout)]
+    check_shape(file, "velocities", points.shape, f"that of {points.name}")
+    if "energies" in file:
+        datasets.append(_checked_energies(file, points))
+    _read_time_step(file)
+    return datasets
+
+
+def _checked_positions(file):
+    """Return the dataset of the points (K, D) or trajectories (T, N, D)."""
     path = file.filename
     if "points" in file and "trajectories" in file:
         raise UserError(f"{path} has both /points and /trajectories; expected one of them: remove the other")
@@ -128,18 +193,37 @@ def _checked_datasets(file):
     check_phase_space(file, name)
     if not points.size:
         raise UserError(f"{path}: /{name} has shape {points.shape}, no sample at all; expected at least one")
-    if name == "trajectories" and "velocities" not in file:
-        raise UserError(f"{path} has /trajectories but no /velocities, which are needed too; `hnn-hpc generate --trajectories` writes both")
-    datasets = [points, checked_dataset(file, "velocities", layout)]
-    check_shape(file, "velocities", points.shape, f"that of /{name}")
-    if "energies" in file:
-        datasets.append(checked_dataset(file, "energies", layout[:-1]))
-        check_shape(file, "energies", points.shape[:-1], f"one energy a point of /{name}")
-    if "time_step" in file:
-        time_step = float(checked_dataset(file, "time_step", ())[()])
-        if not 0 < time_step < math.inf:
-            raise UserError(f"{path}: /time_step is {time_step}; expected a positive number")
-    return datasets
+    return points
+
+
+def _checked_energies(file, points):
+    energies = checked_dataset(file, "energies", ("T", "N") if points.ndim == 3 else ("K",))
+    check_shape(file, "energies", points.shape[:-1], f"one energy a point of {points.name}")
+    return energies
+
+
+def _read_time_step(file):
+    """Return the time from one state of a trajectory to the next, or None."""
+    if "time_step" not in file:
+        return None
+    time_step = float(checked_dataset(file, "time_step", ())[()])
+    if not 0 < time_step < math.inf:
+        raise UserError(f"{file.filename}: /time_step is {time_step}; expected a positive number")
+    return time_step
+
+
+def _first_energy(file):
+    """Return (x0, H(x0)) of the first state of trajectories with energies, or None."""
+    if "energies" not in file:
+        return None
+    trajectories = _checked_positions(file)
+    x0, energy = trajectories[0, 0].astype(np.float64), float(_checked_energies(file, trajectories)[0, 0])
+    return (x0, energy) if np.isfinite(x0).all() and np.isfinite(energy) else None
+
+
+def _read_description(file):
+    said = {name: read_attribute(file, name) for name in PROVENANCE}
+    return {"file": os.path.abspath(file.filename)} | {name: value for name, value in said.items() if value is not None}
 
 
 def _read_reference(file, dimension):

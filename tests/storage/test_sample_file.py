@@ -217,7 +217,10 @@ BAD_FILES = {
     "columns of energies": (foreign(energies=np.zeros((60, 1))), "/energies has shape (60, 1); expected /energies of shape (K)"),
     "no samples": (foreign(points=np.zeros((0, 4)), velocities=np.zeros((0, 4))), "no sample at all; expected at least one"),
     "points and trajectories": (foreign(trajectories=TWELVE), "both /points and /trajectories"),
-    "trajectories alone": (foreign(points=None, velocities=None, trajectories=TWELVE), "`hnn-hpc generate --trajectories` writes both"),
+    "trajectories alone": (
+        foreign(points=None, velocities=None, trajectories=TWELVE),
+        "has no dataset /velocities",
+    ),
     "trajectories and flat velocities": (foreign(points=None, trajectories=TWELVE), "expected /velocities of shape (T, N, D)"),
     "no steps": (foreign(points=None, trajectories=np.zeros((12, 0, 4)), velocities=np.zeros((12, 0, 4))), "no sample at all"),
     "time step": (foreign(points=None, trajectories=TWELVE, velocities=TWELVE, time_step=-1.0), "/time_step is -1.0"),
