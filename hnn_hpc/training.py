@@ -53,6 +53,17 @@ class Fit:
     solution: Solution
     record: dict
 
+    def energy_deviation(self, x, x0):
+        """Return the standard deviation of Ĥ(x) - Ĥ(x0), shape (...), for x (..., D) and one point x0 (D,): of the noise in the data alone.
+
+        Twice as much is an error bar of 95 %. Of a fit with covariance=True, and best with ridge="gcv"; the noise counts as independent and
+        of one size in all rows (see `solvers.ridge.covariance_factor`). Errors: `UserError` where the fit has no covariance.
+        """
+        if self.solution.covariance_factor is None:
+            raise UserError("this fit has no covariance of its coefficients, which error bars are made of; pass covariance=True to fit")
+        features = self.model.feature_map.values
+        return np.linalg.norm((features(x) - features(x0)) @ self.solution.covariance_factor, axis=-1)
+
 
 def fit(
     points,
