@@ -7,7 +7,8 @@ Samples: K points x = (q1..qn, p1..pn) of D = 2n coordinates, or T trajectories 
     /energies      (K,)          /energies      (T, N)        H(x), optional
                                  /time_step     ()            between two steps of a trajectory; optional with velocities
 
-    Any real or integer type is read as float64. These datasets are enough; a file may say more by attributes of its root:
+    `SampleFileWriter` also writes trajectories with a time step and no velocities: states of a measurement, from which these are to be told.
+Any real or integer type is read as float64. These datasets are enough; a file may say more by attributes of its root:
     system, parameters, box, seed, units      where the samples come from; model and method, of simulated ones
     reference_point (D,), reference_energy    x0 and H(x0), which fix the constant of H
 

@@ -111,19 +111,22 @@ def open_samples(path, rule=None, stride=1):
 class SampleFileWriter:
     """Write a sample file piece by piece: `with SampleFileWriter(path, (K, D)) as file: file.write(start, samples)`.
 
-    Parameters: path, shape ((K, D) of points or (T, N, D) of trajectories), energies (bool): whether there are any, time_step (float or
-    None): of trajectories, attributes (dict): those of PROVENANCE, reference_point, reference_energy, and any other, force (bool).
+    Parameters: path, shape ((K, D) of points or (T, N, D) of trajectories), energies (bool): whether there are any, velocities (bool):
+    likewise, and of trajectories with a time step alone they may be missing; time_step (float or None): of trajectories, attributes
+    (dict): those of PROVENANCE, reference_point, reference_energy, and any other, force (bool).
     The file gets its name when the block ends with every row written; `written_beside` tells the rest, and the errors.
     """
 
-    def __init__(self, path, shape, *, energies=True, time_step=None, attributes=None, force=False):
+    def __init__(self, path, shape, *, energies=True, velocities=True, time_step=None, attributes=None, force=False):
         self._path, self._force, self._shape = path, force, tuple(shape)
+        if not velocities and (len(self._shape) == 2 or time_step is None):
+            raise ValueError(f"samples without velocities must be trajectories with a time step; got shape {self._shape}, {time_step}")
         self._time_step, self._attributes = time_step, attributes or {}
         self._count = self._unwritten = math.prod(self._shape[:-1])
         row_shape = self._shape[-1:]
-        self._row_shapes = {"points" if len(self._shape) == 2 else "trajectories": row_shape, "velocities": row_shape}
-        if energies:
-            self._row_shapes["energies"] = ()
+        self._parts = {"points" if len(self._shape) == 2 else "trajectories": "points"}  # the field of `Samples` that a dataset holds
+        self._parts |= {name: name for name, has in (("velocities", velocities), ("energies", energies)) if has}
+        self._row_shapes = {name: () if name == "energies" else row_shape for name in self._parts}
 
     def __enter__(self):
         size = sum(8 * self._count * math.prod(row) for row in self._row_shapes.values())
@@ -141,17 +144,17 @@ class SampleFileWriter:
     def write(self, start, samples):
         """Write `Samples` as the rows [start, start + B), the inverse of `SampleFile.read`; every row once, in any order."""
         rows = len(samples.points)
-        for (name, row_shape), values in zip(self._row_shapes.items(), samples, strict=False):
-            values = np.asarray(values, dtype="<f8", order="C")
+        for name, row_shape in self._row_shapes.items():
+            values = np.asarray(getattr(samples, self._parts[name]), dtype="<f8", order="C")
             if values.shape != (rows, *row_shape) or not 0 <= start <= self._count - rows:
                 raise ValueError(f"{name} of shape {values.shape} from row {start} on do not fit a file of shape {self._shape}")
             self._stream.seek(self._offsets[name] + 8 * start * math.prod(row_shape))
             self._stream.write(values)
         self._unwritten -= rows
 
-    def write_trajectories(self, first, trajectories, velocities, energies=None):
-        """Write the trajectories [first, first + B): arrays (B, N, D), (B, N, D) and (B, N) or None."""
-        if trajectories.shape[1:] != self._shape[1:] or velocities.shape != trajectories.shape:
+    def write_trajectories(self, first, trajectories, velocities=None, energies=None):
+        """Write the trajectories [first, first + B): arrays (B, N, D), (B, N, D) and (B, N), None for what the file does not hold."""
+        if trajectories.shape[1:] != self._shape[1:] or (velocities is not None and velocities.shape != trajectories.shape):
             raise ValueError(f"trajectories of shape {trajectories.shape} do not fit a file of shape {self._shape}")
         rows = Samples(*(None if part is None else part.reshape(-1, *part.shape[2:]) for part in (trajectories, velocities, energies)))
         self.write(first * self._shape[1], rows)

@@ -34,6 +34,15 @@ def test_samples(tmp_path, samples):
     }
 
 
+def test_trajectories_without_velocities(tmp_path, samples):
+    path = tmp_path / "samples.h5"
+    with SampleFileWriter(path, (12, 5, 4), velocities=False, energies=False, time_step=0.5) as file:
+        file.write(0, samples)
+    found = describe(path)
+    assert found["kind"] == "samples" and set(found["datasets"]) == {"trajectories", "time_step"}
+    assert found["datasets"]["trajectories"] == {"shape": [12, 5, 4], "type": "float64"}
+
+
 def test_model(tmp_path):
     arrays = {"weights": np.ones((7, 4)), "biases": np.ones(7), "coefficients": np.ones(7), "constant": 0.0}
     attributes = {"activation": "tanh", "constant_known": False, "domain": np.zeros((4, 2)), "provenance": {"seed": 1}}

@@ -95,6 +95,24 @@ def test_trajectories(tmp_path, samples):
     assert same(SampleFile(path).read(0, 60), samples)
 
 
+@pytest.mark.parametrize("energies", [False, True])
+def test_trajectories_without_velocities(tmp_path, samples, energies):
+    points, path = samples.points.reshape(12, 5, 4), tmp_path / "trajectories.h5"
+    with SampleFileWriter(path, points.shape, velocities=False, energies=energies, time_step=0.25) as file:
+        file.write_trajectories(7, points[7:], energies=samples.energies[35:].reshape(5, 5))
+        file.write(0, Samples(samples.points[:35], None, samples.energies[:35]))
+    with h5py.File(path) as file:
+        assert set(file) == {"trajectories", "time_step"} | ({"energies"} if energies else set())
+        np.testing.assert_array_equal(file["trajectories"], points)
+        assert not energies or np.array_equal(file["energies"], samples.energies.reshape(12, 5))
+
+
+@pytest.mark.parametrize(("shape", "time_step"), [((60, 4), 0.25), ((12, 5, 4), None)])
+def test_velocities_may_be_missing_from_trajectories_in_time_only(tmp_path, shape, time_step):
+    with pytest.raises(ValueError, match="must be trajectories with a time step"):
+        SampleFileWriter(tmp_path / "samples.h5", shape, velocities=False, time_step=time_step)
+
+
 def test_what_does_not_fit_is_not_written(tmp_path, samples):
     points, velocities, energies = samples
     misfits = [
@@ -104,6 +122,7 @@ def test_what_does_not_fit_is_not_written(tmp_path, samples):
         (0, Samples(points[:, :2], velocities, energies)),
         (0, Samples(points, velocities)),
         (0, Samples(points[:1], velocities[:1])),
+        (0, Samples(points, None, energies)),
     ]
     for start, misfit in misfits:
         with pytest.raises(ValueError, match="do not fit"), SampleFileWriter(tmp_path / "samples.h5", (60, 4)) as file:
