@@ -13,7 +13,7 @@ PACKAGE = Path(hnn_hpc.__file__).parent
 LAYERS = """
     errors | connected | symplectic | random_streams | json_text | peak_memory | progress | quantities | version
     values
-    systems | features | parallel
+    systems | features | parallel | tables
     integrators | provenance
     samples
     operators

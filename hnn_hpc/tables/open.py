@@ -1,0 +1,26 @@
+"""Which reader a file needs."""
+
+import os
+
+from hnn_hpc.errors import UserError
+from hnn_hpc.tables.arrays import ArrayTable
+from hnn_hpc.tables.text import TextTable
+
+EXPECTED = "expected a table of numbers: text such as .csv, or .npz or .npy of numpy"
+
+
+def open_table(path):
+    """Return the table of a file, an `ArrayTable` for names that end in .npz or .npy, else a `TextTable`.
+
+    Raises `UserError`: missing, not a file, unreadable, or not what its name says.
+    """
+    path = os.fsdecode(path)
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise UserError(f"{path} is {'a directory' if os.path.isdir(path) else 'not a regular file'}; {EXPECTED}")
+    try:
+        open(path, "rb").close()
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist; {EXPECTED}") from None
+    except (OSError, ValueError) as error:  # ValueError: a null character in the path
+        raise UserError(f"cannot read {path!r}: {getattr(error, 'strerror', error)}; {EXPECTED}, readable") from error
+    return ArrayTable(path) if path.lower().endswith((".npz", ".npy")) else TextTable(path)
