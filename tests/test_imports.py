@@ -23,7 +23,7 @@ LAYERS = """
     output_layer | refits
     training | evaluation | forecast
     hnn_hpc
-    report | job | generation | benchmark | baselines | run_files | remaining_time
+    report | job | generation | importing | benchmark | baselines | run_files | remaining_time
     run_place
     run_status
     run_state

@@ -7,7 +7,7 @@ Samples: K points x = (q1..qn, p1..pn) of D = 2n coordinates, or T trajectories 
     /energies      (K,)          /energies      (T, N)        H(x), optional
                                  /time_step     ()            between two steps of a trajectory; optional with velocities
 
-    `SampleFileWriter` also writes trajectories with a time step and no velocities: states of a measurement, from which these are to be told.
+    Trajectories with a time step may be written without velocities, which are then to be told from consecutive states.
 Any real or integer type is read as float64. These datasets are enough; a file may say more by attributes of its root:
     system, parameters, box, seed, units      where the samples come from; model and method, of simulated ones
     reference_point (D,), reference_energy    x0 and H(x0), which fix the constant of H
@@ -27,7 +27,7 @@ Text, numbers and arrays are attributes as they are, dictionaries are JSON text.
 that a file under its final name is whole.
 """
 
-from hnn_hpc.storage.atomic import check_writable, written_beside
+from hnn_hpc.storage.atomic import check_writable, scratch_file, written_beside
 from hnn_hpc.storage.checkpoint import Checkpoint, saved_blocks
 from hnn_hpc.storage.info import describe
 from hnn_hpc.storage.model_file import load_model_file, save_model_file
@@ -43,5 +43,6 @@ __all__ = [
     "open_samples",
     "save_model_file",
     "saved_blocks",
+    "scratch_file",
     "written_beside",
 ]

@@ -4,6 +4,7 @@ import errno
 import os
 import secrets
 import shutil
+import tempfile
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -48,18 +49,33 @@ def written_beside(path, force=False, size=0):
     target = _target(path)
     temporary = _name_beside(target)
     try:
-        yield temporary
-        _bring_to_disk(temporary)
-        _refuse_occupied(path, target, force)  # somebody else may have written it meanwhile
-        os.replace(temporary, target)
-        with suppress(OSError):  # some file systems cannot synchronize a directory
-            _bring_to_disk(target.parent)
+        with _disk_errors_reported(path):
+            yield temporary
+            _bring_to_disk(temporary)
+            _refuse_occupied(path, target, force)  # somebody else may have written it meanwhile
+            os.replace(temporary, target)
+            with suppress(OSError):  # some file systems cannot synchronize a directory
+                _bring_to_disk(target.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def scratch_file(path):
+    """Yield a binary stream without a name, to write and read, on the disk of `path`: for what is too large for memory until `path` is
+    written. It is gone with the end of the block, or of the program. `OutputError` where the disk fills up."""
+    with _disk_errors_reported(path), tempfile.TemporaryFile(dir=_target(path).parent) as stream:
+        yield stream
+
+
+@contextmanager
+def _disk_errors_reported(path):
+    try:
+        yield
     except OSError as error:
         if error.errno not in DISK_ERRORS:
             raise
         raise OutputError(f"cannot write {path}: {error.strerror}; nothing was written") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _target(path):

@@ -7,7 +7,7 @@ import stat
 import pytest
 
 from hnn_hpc.errors import OutputError, UserError
-from hnn_hpc.storage import check_writable, written_beside
+from hnn_hpc.storage import check_writable, scratch_file, written_beside
 from hnn_hpc.storage.atomic import DISK_ERRORS
 
 
@@ -123,3 +123,18 @@ def test_too_little_space(tmp_path):
     with pytest.raises(UserError, match=r"file: it needs 1,152,921,504,606,846,976 bytes, and .* free"):
         check_writable(tmp_path / "file", size=2**60)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_scratch_file_has_no_name_and_is_gone(tmp_path):
+    with scratch_file(tmp_path / "target") as stream:
+        stream.write(b"numbers")
+        stream.seek(0)
+        assert stream.read() == b"numbers" and list(tmp_path.iterdir()) == []
+    assert stream.closed and list(tmp_path.iterdir()) == []
+
+
+def test_a_scratch_file_on_a_full_disk(tmp_path, full_disk):
+    error = pytest.raises(OutputError, match="cannot write .*target: File too large; nothing was written")
+    with error, full_disk() as limit_to, scratch_file(tmp_path / "target") as stream:
+        limit_to(100)
+        stream.write(bytes(10**6))
