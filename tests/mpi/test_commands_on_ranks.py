@@ -37,6 +37,19 @@ def test_generated_files_have_the_same_bits(size, shared_tmp_path, communicator)
             assert path.read_bytes() == (shared_tmp_path / "alone.h5").read_bytes()
 
 
+def test_an_import_is_that_of_one_rank_and_a_mistake_that_of_all(shared_tmp_path, communicator, capsys):
+    table, path = shared_tmp_path / "data.csv", shared_tmp_path / "samples.h5"
+    with communicator.together():
+        if communicator.is_root:
+            table.write_text("t,q,p\n0,1,2\n1,2,1\n2,3,4\n")
+    arguments = ["import", str(table), "--time", "t", "--output", str(path)]
+    assert main([*arguments, "--columns", "q,x"]) == 2
+    assert ("has no column 'x'" in capsys.readouterr().err) == communicator.is_root and not path.exists()
+    communicator.barrier()
+    assert main([*arguments, "--columns", "q,p"]) == 0
+    assert bool(capsys.readouterr().out) == communicator.is_root and path.exists()
+
+
 def test_a_job_gives_the_same_model_and_errors(shared_tmp_path, communicator, capsys):
     with communicator.together():
         if communicator.is_root:
