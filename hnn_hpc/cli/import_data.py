@@ -77,7 +77,7 @@ def _coordinates(columns):
 def _trajectories(result):
     found, pieces = result["trajectories_found"], result["trajectories"]
     states = f"{pieces} of {count(result['states'], 'state')}"
-    return states if result["states_left_out"] == 0 and pieces == found else f"{states}, pieces of the {found} in the table"
+    return states if result["states_left_out"] == 0 and pieces == found else f"{states}, cut from the {found} in the table"
 
 
 def _left_out(result):

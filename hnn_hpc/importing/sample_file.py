@@ -46,7 +46,7 @@ def import_samples(path, output, wanted, force=False, progress=None):
     the disk fills up.
     """
     check_writable(output, force)
-    table = open_table(path)
+    table = open_table(path, wanted.coordinates)
     if os.path.exists(output) and os.path.samefile(path, output):
         raise UserError(f"--output {output} is the table itself; give the sample file another name")
     columns = find_columns(table, wanted)

@@ -26,7 +26,7 @@ class ArrayTable:
     An .npy file stays on the disk and is read slice by slice; those arrays of an .npz file that are asked for are held in memory.
     """
 
-    def __init__(self, path):
+    def __init__(self, path, coordinates=()):
         self.location, self._loaded = path, {}
         try:
             self._types = _types(path)
@@ -35,10 +35,9 @@ class ArrayTable:
         if not self._types:
             raise UserError(f"{path} holds no arrays; expected arrays of numbers")
         shapes = {name: shape for name, (shape, _) in self._types.items()}
-        self.trajectory_shape = next((shape[:2] for shape in shapes.values() if len(shape) == 3), None)
-        self.size = (
-            math.prod(self.trajectory_shape) if self.trajectory_shape else max((shape[0] for shape in shapes.values() if shape), default=0)
-        )
+        leading = [shapes[name] for name in coordinates if name in shapes] or [*shapes.values()]
+        self.trajectory_shape = next((shape[:2] for shape in leading if len(shape) == 3), None)
+        self.size = math.prod(self.trajectory_shape) if self.trajectory_shape else max((shape[0] for shape in leading if shape), default=0)
         self.form = "numpy, " + ", ".join(f"{name} {shape}" for name, shape in shapes.items())
 
     def find(self, names):

@@ -16,7 +16,7 @@ class Column(NamedTuple):
 
 
 class Labels:
-    """Numbers labels 0, 1, 2 … in the order in which they appear; `names` are the labels in that order."""
+    """Numbers labels 0, 1, 2 … in the order in which they appear."""
 
     def __init__(self):
         self._number_of = {}
@@ -24,10 +24,6 @@ class Labels:
     def numbers(self, labels):
         """Return the list of the numbers of these labels, any hashable values."""
         return [self._number_of.setdefault(label, len(self._number_of)) for label in labels]
-
-    @property
-    def names(self):
-        return list(self._number_of)
 
 
 def look_up_column(name, names, location, what="column"):

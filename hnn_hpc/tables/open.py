@@ -9,9 +9,10 @@ from hnn_hpc.tables.text import TextTable
 EXPECTED = "expected a table of numbers: text such as .csv, or .npz or .npy of numpy"
 
 
-def open_table(path):
-    """Return the table of a file, an `ArrayTable` for names that end in .npz or .npy, else a `TextTable`.
+def open_table(path, coordinates=()):
+    """Return the table of a file, an `ArrayTable` for paths that end in .npz or .npy, else a `TextTable`.
 
+    coordinates: the names that will be asked for first; where these are arrays, they decide whether the rows are trajectories.
     Raises `UserError`: missing, not a file, unreadable, or not what its name says.
     """
     path = os.fsdecode(path)
@@ -23,4 +24,4 @@ def open_table(path):
         raise UserError(f"{path} does not exist; {EXPECTED}") from None
     except (OSError, ValueError) as error:  # ValueError: a null character in the path
         raise UserError(f"cannot read {path!r}: {getattr(error, 'strerror', error)}; {EXPECTED}, readable") from error
-    return ArrayTable(path) if path.lower().endswith((".npz", ".npy")) else TextTable(path)
+    return ArrayTable(path, coordinates) if path.lower().endswith((".npz", ".npy")) else TextTable(path)

@@ -116,7 +116,7 @@ def test_trajectories_of_different_lengths_are_cut_into_pieces(run, folder, seed
         np.testing.assert_array_equal(file["trajectories"], [x[i][first : first + 11] for i, first in begins])
     assert main(["import", "data.csv", "--columns", "q,p", "--time", "t", "--output", "samples.h5", "--force"]) == 0
     out = capsys.readouterr().out
-    assert re.search(r"^trajectories +6 of 11 states, pieces of the 3 in the table$", out, re.MULTILINE)
+    assert re.search(r"^trajectories +6 of 11 states, cut from the 3 in the table$", out, re.MULTILINE)
     assert re.search(r"^left out +1 state \(1\.6%\), ends of trajectories that fill no piece$", out, re.MULTILINE)
 
 

@@ -67,6 +67,13 @@ def test_trajectories(table_of, numbers):
     np.testing.assert_array_equal(table_of(numbers).find_time("2")[0].key, numbers[:, :, 1].ravel())
 
 
+def test_other_arrays_of_three_dimensions_do_not_matter(tmp_path, numbers):
+    np.savez(tmp_path / "data.npz", q=numbers[0, :, 0], p=numbers[0, :, 1], pictures=numbers)
+    table = open_table(tmp_path / "data.npz", ("q", "p"))
+    assert table.trajectory_shape is None and table.size == 5
+    np.testing.assert_array_equal(read(table, ["q", "p"]), numbers[0, :, :2])
+
+
 def test_slices_of_any_size(table_of, numbers, monkeypatch):
     for table in (table_of(x=numbers), table_of(numbers)):
         for size in (1, 100, 10**6):
