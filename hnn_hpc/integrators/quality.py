@@ -45,13 +45,29 @@ def energy_drift(hamiltonian, trajectory):
     which is arbitrary and, in a model fitted without any energy, may be millions of times larger.
     """
     x = np.asarray(trajectory, dtype=float)
-    start, dof = np.broadcast_to(x[:1], x.shape), hamiltonian.dof
-    start_energy = hamiltonian.energy(x[0])
+    error, exchanged = energy_changes(hamiltonian, x, x[0])
+    return float(np.max(relative_drift(hamiltonian, x[0], error, exchanged), initial=0))
+
+
+def energy_changes(hamiltonian, states, start):
+    """Return the largest energy error and the energy exchanged, as `energy_drift` defines them: two arrays (...).
+
+    Parameters: states (N, ..., D): those of a trajectory, or a part of them, start (..., D): where it began. The changes of a trajectory
+    are the largest of those of its parts.
+    """
+    dof, starts = hamiltonian.dof, np.broadcast_to(start, states.shape)
+    start_energy = hamiltonian.energy(start)
 
     def largest_change(q, p):
         return np.abs(hamiltonian.energy(np.concatenate([q, p], axis=-1)) - start_energy).max(axis=0)
 
-    error = largest_change(x[..., :dof], x[..., dof:])
-    exchanged = np.maximum(largest_change(x[..., :dof], start[..., dof:]), largest_change(start[..., :dof], x[..., dof:]))
-    least = np.maximum(ROUND_OFF_AT_REST * np.abs(start_energy), np.finfo(float).tiny)
-    return float(np.max(error / np.maximum(exchanged, least), initial=0))
+    error = largest_change(states[..., :dof], states[..., dof:])
+    kinetic = largest_change(starts[..., :dof], states[..., dof:])
+    potential = largest_change(states[..., :dof], starts[..., dof:])
+    return error, np.maximum(kinetic, potential)
+
+
+def relative_drift(hamiltonian, start, error, exchanged):
+    """Return error / exchanged, where the energy exchanged is at least what round-off could make it seem at the start (..., D)."""
+    least = np.maximum(ROUND_OFF_AT_REST * np.abs(hamiltonian.energy(start)), np.finfo(float).tiny)
+    return error / np.maximum(exchanged, least)
