@@ -21,7 +21,7 @@ LAYERS = """
     basis
     models | options
     output_layer | refits
-    training | evaluation | forecast
+    training | evaluation | forecast | prediction
     hnn_hpc
     report | job | generation | importing | benchmark | baselines | run_files | remaining_time
     run_place

@@ -1,0 +1,69 @@
+"""The learned motion beside the true one from the same starts: the error over time, and how long it stays small."""
+
+import numpy as np
+
+from hnn_hpc.integrators import accurate_trajectories
+from hnn_hpc.prediction.arguments import check_same_dimension, checked_rollout
+from hnn_hpc.prediction.runge_kutta import runge_kutta_step
+
+THRESHOLD = 0.4  # of the normalized error: Pathak et al., Chaos 28, 041101 (2018)
+
+
+def rollouts(model, system, starts, time_step, steps):
+    """Return the true and the learned trajectories, two arrays (T, steps + 1, D) at the times 0, h, .., steps h.
+
+    Parameters: model and system (Ĥ and H: anything with a `vector_field`), starts (T, D), time_step h > 0, steps >= 1.
+    The true ones by `accurate_trajectories`. The learned ones all together by steps h of order 8 (`runge_kutta`): a method that controls
+    its step would halve it again and again where the round-off of ∇Ĥ, of large coefficients that cancel, lies above its tolerance. Where
+    h is small enough, the same steps follow the true system, too (`steps_alone`). States that a learned motion escapes from are NaN.
+    Memory: both answers. Errors: `UserError` for values that cannot be used, and where a true trajectory cannot be followed to the end.
+    """
+    check_same_dimension(model, system)
+    starts, time_step, steps = checked_rollout(system, starts, time_step, steps)
+    true = accurate_trajectories(system, starts, time_step, steps)
+    return true, steps_alone(model, starts, time_step, steps)
+
+
+def steps_alone(hamiltonian, starts, time_step, steps):
+    """Return the trajectories (T, steps + 1, D) by steps of order 8, NaN where a state is no longer finite."""
+    starts, time_step, steps = checked_rollout(hamiltonian, starts, time_step, steps)
+    states = np.empty((steps + 1, *starts.shape))
+    states[0] = starts
+    with np.errstate(all="ignore"):
+        for step in range(steps):
+            states[step + 1] = runge_kutta_step(hamiltonian.vector_field, states[step], time_step)
+    states[~np.isfinite(states).all(axis=-1)] = np.nan
+    return np.moveaxis(states, 0, 1)
+
+
+def rollout_error(model, system, starts, time_step, steps):
+    """Return times (steps + 1,) and normalized errors (T, steps + 1) of the learned motion.
+
+    The error at the time t is ‖x̂(t) - x(t)‖ / ⟨‖x‖²⟩^(1/2), with the mean over the true trajectory (Pathak et al. 2018), and infinite where
+    the learned motion has escaped. Parameters and errors as in `rollouts`.
+    """
+    errors = normalized_errors(*rollouts(model, system, starts, time_step, steps))
+    return float(time_step) * np.arange(errors.shape[-1]), errors
+
+
+def normalized_errors(true, learned):
+    """Return the errors (T, N) of trajectories (T, N, D), as `rollout_error` defines them; absolute ones of a start at rest in 0."""
+    scale = np.sqrt(np.mean(np.sum(true**2, axis=-1), axis=-1, keepdims=True))
+    with np.errstate(over="ignore"):
+        errors = np.linalg.norm(learned - true, axis=-1) / np.where(scale > 0, scale, 1)
+    return np.where(np.isnan(errors), np.inf, errors)
+
+
+def valid_times(times, errors, threshold=THRESHOLD):
+    """Return for each start the first of the times (N,) at which its error, of errors (T, N), exceeds the threshold: (T,).
+
+    Infinite where it never does: the valid time is longer than the rollout. Never too short, and too long by less than a time step.
+    """
+    exceeded = np.asarray(errors) > threshold
+    return np.where(exceeded.any(axis=-1), np.asarray(times)[exceeded.argmax(axis=-1)], np.inf)
+
+
+def outside_domain(states, domain):
+    """Return whether each state (..., D) lies outside the domain (D, 2), where a model extrapolates; so does a state that is lost, NaN."""
+    lower, upper = np.asarray(domain).T
+    return ~((states >= lower) & (states <= upper)).all(axis=-1)
