@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from hnn_hpc.cli.states import parse_state
 from hnn_hpc.cli.text import count, scientific, table
 from hnn_hpc.errors import UserError
 from hnn_hpc.integrators import INTEGRATORS, energy_drift, integrate
@@ -37,7 +38,7 @@ def run(arguments, communicator, progress):
 def _simulate(arguments):
     check_writable(arguments.output, arguments.force)
     model = load_model(arguments.model)
-    starts = np.array([_state(text, model.dimension) for text in arguments.start])
+    starts = np.array([parse_state(text, model.dimension) for text in arguments.start])
     time_step, time = finite_number(arguments.time_step, "--time-step"), finite_number(arguments.time, "--time")
     if not 0 < time_step <= time <= MOST_STEPS * time_step:
         raise UserError(f"--time-step {time_step:g} and --time {time:g}: expected a positive step, and from 1 to {MOST_STEPS:,} of them")
@@ -74,16 +75,6 @@ def _write(arguments, model, trajectories):
     time_step = arguments.time_step * arguments.save_every
     with SampleFileWriter(arguments.output, trajectories.shape, time_step=time_step, attributes=attributes, force=arguments.force) as file:
         file.write_trajectories(0, trajectories, model.vector_field(trajectories), model.energy(trajectories))
-
-
-def _state(text, dimension):
-    try:
-        state = [float(number) for number in text.split(",")]
-    except ValueError:
-        raise UserError(f"--start {text}: expected {dimension} numbers with commas between, q1..qn, p1..pn") from None
-    if len(state) != dimension:
-        raise UserError(f"--start {text} has {len(state)} numbers, but the model has {dimension} coordinates, q1..qn, p1..pn")
-    return state
 
 
 def describe(result):

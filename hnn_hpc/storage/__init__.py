@@ -1,4 +1,4 @@
-"""Samples, models and checkpoints as HDF5 files. Nothing else in the package imports h5py.
+"""Samples, models, predictions and checkpoints as HDF5 files. Nothing else in the package imports h5py.
 
 Samples: K points x = (q1..qn, p1..pn) of D = 2n coordinates, or T trajectories of N steps each, then K = T N.
 
@@ -20,17 +20,21 @@ A model H(x) = coefficients . activation(weights z(x) + biases) + constant, of M
     coordinate, provenance (samples, options, versions, seeds, certificate of the solve, job), and any other. Where z is not x itself, with
     E = D, the attribute coordinates tells of it: angles, differences and distances, by names (see `features.coordinates`).
 
+A file of predictions holds the arrays that `prediction.predict` returns, under their names, /starts (T, D) among them, and the attributes
+model, system, parameters, seed and summary.
+
 A checkpoint is a directory of files with one array each (see `checkpoint` and `checkpoint_file`).
 
-All kinds carry the attributes format_version (1), kind ("samples", "model" or "checkpoint"), dof (n) and ordering ("q1..qn,p1..pn").
-Text, numbers and arrays are attributes as they are, dictionaries are JSON text. Files are written beside their target and then renamed, so
-that a file under its final name is whole.
+All kinds carry the attributes format_version (1), kind ("samples", "model", "prediction" or "checkpoint"), dof (n) and ordering
+("q1..qn,p1..pn"). Text, numbers and arrays are attributes as they are, dictionaries are JSON text. Files are written beside their target
+and then renamed, so that a file under its final name is whole.
 """
 
 from hnn_hpc.storage.atomic import check_writable, scratch_file, written_beside
 from hnn_hpc.storage.checkpoint import Checkpoint, saved_blocks
 from hnn_hpc.storage.info import describe
 from hnn_hpc.storage.model_file import load_model_file, save_model_file
+from hnn_hpc.storage.prediction_file import load_prediction_file, save_prediction_file
 from hnn_hpc.storage.samples import SampleFile, SampleFileWriter, open_samples
 
 __all__ = [
@@ -40,8 +44,10 @@ __all__ = [
     "check_writable",
     "describe",
     "load_model_file",
+    "load_prediction_file",
     "open_samples",
     "save_model_file",
+    "save_prediction_file",
     "saved_blocks",
     "scratch_file",
     "written_beside",

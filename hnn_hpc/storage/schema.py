@@ -14,6 +14,7 @@ ORDERING = "q1..qn,p1..pn"
 KINDS = {
     "samples": "samples (`hnn-hpc generate` writes them)",
     "model": "a model (`hnn-hpc fit` writes it)",
+    "prediction": "predictions (`hnn-hpc predict` writes them)",
     "checkpoint": "a part of a checkpoint (`hnn-hpc fit` writes it while it runs)",
 }
 HEADER = ("format_version", "kind", "dof", "ordering")
