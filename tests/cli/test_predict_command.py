@@ -45,6 +45,7 @@ def predict(models, tmp_path, monkeypatch, capsys):
 
 
 SHORT = ["--time", "20", "--time-step", "0.1"]
+SHORTER = ["--time", "2", "--time-step", "0.1"]
 
 
 def test_a_section_for_each_energy(predict):
@@ -77,10 +78,10 @@ def test_json_holds_the_same(predict):
 
 
 def test_starts_are_uniform_in_the_domain_or_in_a_box(predict, models):
-    predict("pendulum.h5", *SHORT, "--starts", "20", "--output", "p.h5")
+    predict("pendulum.h5", *SHORTER, "--starts", "20", "--output", "p.h5")
     starts, domain = load_prediction_file("p.h5")[0]["starts"], load_model(models / "pendulum.h5").domain
     assert starts.shape == (20, 2) and ((starts >= domain[:, 0]) & (starts <= domain[:, 1])).all() and np.ptp(starts[:, 0]) > 6
-    predict("pendulum.h5", *SHORT, "--set", "box=[[0, 0.5], [-0.1, 0.1]]", "--force", "--output", "p.h5")
+    predict("pendulum.h5", *SHORTER, "--set", "box=[[0, 0.5], [-0.1, 0.1]]", "--force", "--output", "p.h5")
     starts = load_prediction_file("p.h5")[0]["starts"]
     assert starts.shape == (16, 2) and ((starts >= [0, -0.1]) & (starts <= [0.5, 0.1])).all()
 
@@ -89,8 +90,8 @@ def test_against_another_system_the_error_grows(predict):
     same = predict("pendulum.h5", *SHORT, "--start", "0.5,0", "--output", "a.h5")
     other = predict("pendulum.h5", *SHORT, "--start", "0.5,0", "--output", "b.h5", "--set", "frequency=1.2")
     assert same["valid_time"]["median"] is None and other["valid_time"]["median"] < 10
-    named = predict("unknown.h5", *SHORT, "--start", "0.5,0", "--output", "c.h5", "--system", "pendulum")
-    assert named["parameters"] == {"frequency": 1.0} and named["valid_time"] == same["valid_time"]
+    named = predict("unknown.h5", *SHORTER, "--start", "0.5,0", "--output", "c.h5", "--system", "pendulum")
+    assert named["parameters"] == {"frequency": 1.0} and named["valid_time"]["median"] is None
 
 
 def test_starts_outside_of_the_training_data_are_a_warning(predict):
@@ -100,7 +101,7 @@ def test_starts_outside_of_the_training_data_are_a_warning(predict):
 
 
 def test_the_energy_drift_may_be_longer_than_the_rollouts(predict):
-    short = [*SHORT, "--start", "0.5,0", "--method", "stormer-verlet"]
+    short = [*SHORTER, "--start", "0.5,0", "--method", "stormer-verlet"]
     found = predict("pendulum.h5", *short, "--drift-steps", "1000", "--output", "p.h5")
     assert (found["method"], found["drift_steps"]) == ("stormer-verlet", 1000) and 0 < found["energy_drift"] < 1e-2
     assert load_prediction_file("p.h5")[0]["drift_times"][-1] == pytest.approx(100)
@@ -151,7 +152,7 @@ def test_a_model_that_does_not_tell_its_system_needs_one_named(predict):
 
 
 def test_a_file_is_replaced_only_when_told(predict):
-    arguments = [*SHORT, "--start", "0.5,0", "--output", "p.h5"]
+    arguments = [*SHORTER, "--start", "0.5,0", "--output", "p.h5"]
     predict("pendulum.h5", *arguments)
     assert "pass --force" in predict("pendulum.h5", *arguments, code=2)["error"]
     predict("pendulum.h5", *arguments, "--force")

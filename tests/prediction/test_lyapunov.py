@@ -29,7 +29,7 @@ def test_an_oscillator_has_none():
 
 
 def test_regular_and_chaotic_orbits_are_told_apart():
-    time_step, steps = 0.1, 4000
+    time_step, steps = 0.2, 2000
     regular = lyapunov_exponent(HENON_HEILES, [REGULAR, *energy_starts(HENON_HEILES, 1 / 12, 2, seed=0)], time_step, steps)
     chaotic = lyapunov_exponent(HENON_HEILES, energy_starts(HENON_HEILES, 1 / 6, 3, seed=0), time_step, steps)
     assert (regular < 0.01).all() and not is_chaotic(regular, time_step * steps).any()

@@ -36,7 +36,7 @@ def test_the_figures_of_an_oscillator_that_is_too_fast():
 
 
 def test_chaos_is_told_in_lyapunov_times():
-    options = PredictionOptions(time_step=0.1, steps=1500)
+    options = PredictionOptions(time_step=0.1, steps=1200)
     found, arrays = predict(Learned(HENON_HEILES, 1e-6), HENON_HEILES, energy_starts(HENON_HEILES, 1 / 6, 2, seed=0), options, SERIAL)
     assert found["chaotic"] == 2 and found["section"] is None
     assert found["learned_lyapunov_exponent"] == pytest.approx(found["lyapunov_exponent"], rel=0.2)

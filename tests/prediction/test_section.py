@@ -38,7 +38,7 @@ def test_a_pendulum_crosses_its_lowest_point_with_all_its_energy():
 @pytest.mark.parametrize("energy", [1 / 12, 1 / 8, 1 / 6])
 def test_points_of_henon_heiles_lie_on_the_plane_and_keep_the_energy(energy):
     starts = energy_starts(HENON_HEILES, energy, 4, seed=1)
-    points = section_points(HENON_HEILES, starts, 40, 0.05, 8000)
+    points = section_points(HENON_HEILES, starts, 20, 0.1, 2000)
     assert np.isfinite(points).all() and (points[..., 2] > 0).all()
     assert np.abs(points[..., 0]).max() < 1e-13
     assert np.abs(HENON_HEILES.energy(points) - energy).max() < 1e-11
@@ -63,8 +63,8 @@ def test_a_grazing_orbit_is_found_too():
 
 def test_a_batch_is_what_its_orbits_are_alone():
     starts = energy_starts(HENON_HEILES, 1 / 8, 3, seed=2)
-    together = section_points(HENON_HEILES, starts, 10, 0.05, 3000)
-    apart = np.concatenate([section_points(HENON_HEILES, start[None], 10, 0.05, 3000) for start in starts])
+    together = section_points(HENON_HEILES, starts, 5, 0.1, 1000)
+    apart = np.concatenate([section_points(HENON_HEILES, start[None], 5, 0.1, 1000) for start in starts])
     np.testing.assert_allclose(together, apart, atol=1e-12)
 
 
@@ -114,7 +114,7 @@ def test_the_distance_is_that_of_the_nth_crossing():
 
 def test_a_learned_hamiltonian_that_is_only_too_fast_has_the_same_section():
     starts = energy_starts(HENON_HEILES, 1 / 12, 2, seed=3)
-    points = [section_points(one, starts, 20, 0.05, 4000) for one in (HENON_HEILES, Learned(HENON_HEILES, 0.01))]
+    points = [section_points(one, starts, 10, 0.1, 2000) for one in (HENON_HEILES, Learned(HENON_HEILES, 0.01))]
     assert section_distances(*points).max() < 1e-10
 
 
