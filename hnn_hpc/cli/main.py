@@ -15,7 +15,22 @@ import time
 import traceback
 
 from hnn_hpc import __version__
-from hnn_hpc.cli import bench, compare, evaluate, figure, fit, generate, import_data, info, plan, predict, reproduce, simulate, status, submit
+from hnn_hpc.cli import (
+    bench,
+    compare,
+    evaluate,
+    figure,
+    fit,
+    generate,
+    import_data,
+    info,
+    plan,
+    predict,
+    reproduce,
+    simulate,
+    status,
+    submit,
+)
 from hnn_hpc.cli.exit_codes import DONE, EXIT_CODES, exit_code_of
 from hnn_hpc.cli.interruption import interruptions_raised
 from hnn_hpc.cli.launch import Rendezvous, dying_with_launcher, launched_communicator, launched_rank_and_size
