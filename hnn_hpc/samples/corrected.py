@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from hnn_hpc.integrators.one_step import dormand_prince_step
+from hnn_hpc.integrators.runge_kutta import runge_kutta_step
 from hnn_hpc.samples.source import SampleSource
 from hnn_hpc.symplectic import undamped
 
@@ -67,7 +67,7 @@ class StepCorrected(_Freed):
     def _velocities(self, points, velocities):
         step = self.source.step
         before = step.before(points, velocities)
-        after = dormand_prince_step(self.model, before, step.size)
+        after = runge_kutta_step(self.model.vector_field, before, step.size)
         point, velocity = step.rows(before, after)
         return velocities - (velocity - self.model.vector_field(point))
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hamiltonians import OSCILLATOR
 
-from hnn_hpc.prediction.runge_kutta import runge_kutta_step
+from hnn_hpc.integrators.runge_kutta import runge_kutta_step
 
 
 def rotated(x, angle):

@@ -1,0 +1,73 @@
+"""A fit that is interrupted in one of its later fits, to rows that the first one has corrected, goes on to the same bits."""
+
+import h5py
+import numpy as np
+import pytest
+from interrupted_fits import interrupted_at
+
+from hnn_hpc import load_model
+from hnn_hpc.cli import main
+from hnn_hpc.integrators import accurate_trajectories
+from hnn_hpc.systems import make_system
+
+JOB = """
+[data]
+file = "states.h5"
+[dynamics]
+corrections = 2
+[features]
+count = 40
+bandwidth = 0.5
+supports = "dense"
+[solver]
+name = "khatri-rao-qr"
+"""
+
+
+@pytest.fixture(scope="module")
+def states():
+    return accurate_trajectories(make_system("henon-heiles", {}), np.random.default_rng(1).uniform(-0.3, 0.3, (20, 4)), 0.1, 500)
+
+
+@pytest.fixture
+def whole(tmp_path, monkeypatch, states):
+    """The model of the uninterrupted fit, in a working directory with its job."""
+    monkeypatch.chdir(tmp_path)
+    with h5py.File("states.h5", "w") as file:
+        file["trajectories"], file["time_step"] = states, 0.1
+    (tmp_path / "job.toml").write_text(JOB)
+    assert main(["fit", "job.toml", "--quiet", "--output", "whole"]) == 0
+    return load_model("whole/model.h5")
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.8])
+def test_it_goes_on_to_the_same_bits(monkeypatch, whole, capsys, share):
+    calls = []
+    with monkeypatch.context() as patch:
+        counting(patch, calls)
+        assert main(["fit", "job.toml", "--quiet", "--output", "counted"]) == 0
+    call = int(share * len(calls))
+    assert interrupted_at(monkeypatch, call) == 75
+    assert main(["fit", "job.toml", "--quiet", "--resume"]) == 0
+    model = load_model("results/job/model.h5")
+    for name in ("weights", "coefficients", "constant"):
+        np.testing.assert_array_equal(getattr(model, name), getattr(whole, name))
+
+
+def counting(patch, calls):
+    """Count the pieces of work as `interrupted_at` does."""
+    from hnn_hpc.operators import GradientOperator
+
+    factors, residual = GradientOperator.factors, GradientOperator.residual
+
+    def count_factors(operator, start, stop, *chosen):
+        if chosen and len(chosen[0]) > (stop - start) / 2:
+            calls.append(1)
+        return factors(operator, start, stop, *chosen)
+
+    def count_residual(operator, *run):
+        calls.append(1)
+        return residual(operator, *run)
+
+    patch.setattr(GradientOperator, "factors", count_factors)
+    patch.setattr(GradientOperator, "residual", count_residual)
