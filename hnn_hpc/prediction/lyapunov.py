@@ -11,8 +11,8 @@ import math
 import numpy as np
 
 from hnn_hpc.integrators.arguments import limits
-from hnn_hpc.prediction.arguments import checked_rollout
 from hnn_hpc.integrators.runge_kutta import runge_kutta_step
+from hnn_hpc.prediction.arguments import checked_rollout
 from hnn_hpc.random_streams import random_stream
 
 NUDGE = 2.0**-17  # ε, of the largest coordinate of the box: round-off in a model's ∇H is divided by it, and its square is an error

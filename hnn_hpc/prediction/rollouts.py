@@ -3,8 +3,8 @@
 import numpy as np
 
 from hnn_hpc.integrators import accurate_trajectories
-from hnn_hpc.prediction.arguments import check_same_dimension, checked_rollout
 from hnn_hpc.integrators.runge_kutta import runge_kutta_step
+from hnn_hpc.prediction.arguments import check_same_dimension, checked_rollout
 
 THRESHOLD = 0.4  # of the normalized error: Pathak et al., Chaos 28, 041101 (2018)
 

@@ -7,8 +7,8 @@ Hénon and Heiles, Astronomical Journal 69, 73, 1964: curves for regular orbits,
 import numpy as np
 
 from hnn_hpc.errors import UserError
-from hnn_hpc.prediction.arguments import checked_rollout
 from hnn_hpc.integrators.runge_kutta import runge_kutta_step
+from hnn_hpc.prediction.arguments import checked_rollout
 from hnn_hpc.samples.survey import coordinate_name
 from hnn_hpc.values import finite_number, whole_number
 
