@@ -49,6 +49,8 @@ def describe(result):
     return table(
         [
             ("samples", f"{count(result['samples'], 'sample')} of {count(2 * result['dof'], 'coordinate')}"),
+            ("velocities", result["step"] and _velocities(result["step"])),
+            ("damping", result["damping"] and ", ".join(f"{gamma:.6g} p{i}" for i, gamma in enumerate(result["damping"], start=1))),
             ("features", f"{count(result['features'], 'feature')}, {result['sampler']}"),
             ("supports", basis and _supports(basis, _origin(result, "supports"))),
             ("bandwidth", basis and _bandwidths(basis, _origin(result, "bandwidth"))),
@@ -76,6 +78,14 @@ def describe(result):
             ("", Path(result["job"]["output"]["directory"]) / RESULT_FILE),
         ]
     )
+
+
+def _velocities(step):
+    """Return in words how velocities were made of states, and what the corrections of that changed."""
+    made = f"of states {step['size']:g} apart, by the rule {step['rule']}, {count(step['corrections'], 'correction')}"
+    if not step["changes"]:
+        return f"{made}: an error of order {step['order']} in the step"
+    return f"{made}: order {step['order']} in the step; the last changed ∇H by {scientific(step['changes'][-1])}"
 
 
 def _supports(basis, origin):

@@ -47,6 +47,8 @@ def integrate(hamiltonian, start, time_step, steps, method="implicit-midpoint", 
     time_step, steps = checked_steps(time_step, steps)
     save_every = whole_number(save_every, "save_every", at_least=1)
     x = checked_states(start, hamiltonian.dimension)
+    if method in EXPLICIT and getattr(hamiltonian, "damping", None) is not None:
+        raise UserError(f"{method} knows no damping, which this model has; use implicit-midpoint")
     if method in EXPLICIT and not is_separable(hamiltonian):
         raise UserError(f"{method} needs a separable Hamiltonian, H = T(p) + V(q), which this one is not; use implicit-midpoint")
 
