@@ -126,6 +126,7 @@ def _compute(job, communicator, progress, checkpoint, petsc_options, sources, st
         "ranks": communicator.size,
         "threads": fit.record["threads"],
         **{name: getattr(fit.solution, name) for name in CERTIFICATE + SOLVE},
+        "spectrum": fit.solution.spectrum.told(),
         "constant_known": fit.model.constant_known,
         "seconds": {stage: fit.record["seconds"][stage] for stage in STAGES} | {"evaluate": ended - fitted, "total": ended - start},
         "peak_memory_bytes": max(communicator.all_gather(peak_memory_bytes())),

@@ -38,6 +38,7 @@ from hnn_hpc.symplectic import undamped_gradient
 from hnn_hpc.values import finite_number
 
 FEWEST_SAMPLES = 3
+ARRAYS_OF_SOLUTION = ("coefficients", "covariance_factor", "spectrum")  # too large for the provenance of a model
 
 
 @dataclass(frozen=True)
@@ -308,7 +309,7 @@ def _constant(feature_map, coefficients, reference, pool):
 
 def _provenance(source, options, solution, basis):
     """Return what the model's file says of its origin."""
-    certificate = {name: value for name, value in vars(solution).items() if name not in ("coefficients", "covariance_factor")}
+    certificate = {name: value for name, value in vars(solution).items() if name not in ARRAYS_OF_SOLUTION}
     seeds = {"data": source.description.get("seed"), "features": options.seed}
     said = {"samples": source.description, "options": asdict(options), "basis": basis and basis.report}
     return said | {"seeds": seeds, "versions": versions(), "certificate": certificate}

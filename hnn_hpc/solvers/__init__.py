@@ -10,7 +10,7 @@ certify the answer with residuals recomputed from A (see `solution`):
 - `hadamard_gram`: for A = S ⊙ Wᵀ of a moderate condition; K M² flops.
 - `sketched_lsqr`: the triangle is that of a sketch, and LSQR goes on from there: O(K M D) flops. On dask it is `conjugate_gradients`.
 
-Where A is block-diagonal, `block_diagonal` joins the solutions of its blocks.
+Where A is block-diagonal, `block_diagonal` joins the solutions of its blocks. `spectrum` tells the singular values that come with a factor.
 
 A QR reads the samples for its first rows (see `row_triangle`) and for all others, and each residual reads them again; LSQR does in every
 iteration. `planner` chooses between the solvers and says what a choice costs: work and memory by the formulas of `costs`, seconds by the

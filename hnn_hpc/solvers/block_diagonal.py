@@ -3,6 +3,7 @@
 import numpy as np
 
 from hnn_hpc.solvers.solution import Solution
+from hnn_hpc.solvers.spectrum import joined_spectrum
 
 
 def joined(parts, count, rows):
@@ -43,6 +44,7 @@ def joined(parts, count, rows):
         backward_error=float(np.linalg.norm(changed) / np.sqrt(count)),
         condition_estimate=max(solution.condition_estimate for solution in solutions),
         rank=sum(solution.rank for solution in solutions),
+        spectrum=joined_spectrum([solution.spectrum for solution in solutions]),
         iterations=sum(solution.iterations for solution in solutions),
         householder_rows=sum(solution.householder_rows for solution in solutions),
         ridge=max(solution.ridge for solution in solutions),

@@ -35,7 +35,8 @@ def factor_of(R, rcond):
 class TriangularFactor:
     """R̄ of full rank: N = R̄⁻¹, P = I.
 
-    Attributes: scaled R̄ (M, M), column_norms s (M,), rank (M), condition (LAPACK's estimate of κ₁), truncated (False).
+    Attributes: scaled R̄ (M, M), column_norms s (M,), rank (M), condition (LAPACK's estimate of κ₁), truncated (False), and for its
+    `spectrum`: kept (rank, rank), with the singular values of what is kept, and pivots (rank,), the sizes of the pivots of its QR.
     """
 
     truncated = False
@@ -43,6 +44,7 @@ class TriangularFactor:
     def __init__(self, scaled, column_norms, condition):
         self.scaled, self.column_norms, self.condition = scaled, column_norms, condition
         self.rank = len(scaled)
+        self.kept, self.pivots = scaled, np.abs(scaled.diagonal())
 
     def basis(self, y):
         """Return N y, (M,), for y (rank,)."""
@@ -79,6 +81,7 @@ class TruncatedFactor:
         if 0 < self.rank < len(scaled):
             self._trapezoid, self._reflectors, _ = lapack.dtzrzf(self._qr.R, lwork=_work(*self._qr.R.shape))
         self._T = self._trapezoid[:, : self.rank]
+        self.pivots = np.abs(self._qr.R.diagonal())
 
     def basis(self, y):
         """Return N y, (M,), for y (rank,)."""
@@ -96,6 +99,11 @@ class TruncatedFactor:
     def project(self, z):
         """Return P z, (rank,), for z (M,)."""
         return self._qr.project(z)
+
+    @property
+    def kept(self):
+        """T (rank, rank), upper triangular."""
+        return np.triu(self._T)  # a copy: below it lie reflectors
 
     def _rotate(self, x, transpose):
         """Return Z x, or Zᵀ x."""

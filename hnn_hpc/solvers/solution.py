@@ -12,6 +12,7 @@ from hnn_hpc.solvers.certificate import LARGEST_BACKWARD_ERROR
 from hnn_hpc.solvers.factor import factor_of
 from hnn_hpc.solvers.refinement import refine
 from hnn_hpc.solvers.ridge import RidgePath, covariance_factor, effective_dof_of, with_ridge
+from hnn_hpc.solvers.spectrum import Spectrum, spectrum_of
 
 GCV = "gcv"
 
@@ -33,6 +34,7 @@ class Solution:
     backward_error      the smallest change of Ā for which w is an exact least-squares solution, relative to ‖Ā‖_F (see `certificate`)
     condition_estimate  of Ā: LAPACK's estimate of κ₁, or where that is large σ_max over the last pivot of a QR with column pivoting
     rank                numerical rank of Ā at rcond
+    spectrum            of the directions of Ā that are kept, with the rows of a ridge (see `spectrum`); of a sketch of Ā for lsqr
     iterations          of LSQR; 0 for the other solvers
     householder_rows    how many rows went to Householder QR because Cholesky QR was not safe for them (see `row_triangle`)
     ridge               λ, dimensionless, chosen or given; 0 for none
@@ -56,6 +58,7 @@ class Solution:
     backward_error: float
     condition_estimate: float
     rank: int
+    spectrum: Spectrum
     iterations: int
     householder_rows: int
     ridge: float
@@ -215,6 +218,7 @@ class _System:
             "target_norm": f_norm,
             "condition_estimate": factor.condition,
             "rank": factor.rank,
+            "spectrum": spectrum_of(factor),
             "ridge": self.ridge,
             "effective_dof": dof,
             "noise_level": noise_level,
