@@ -28,17 +28,14 @@ def draw_energy(path, model, system, axes, names, force=False):
     """
     from matplotlib.figure import Figure
 
-    x, y, points = plane(model.domain, axes)
-    learned, true = model.energy(points), system.energy(points) if system else None
-    if system and not model.constant_known:
-        learned = learned + np.mean(true - learned)
+    x, y, learned, true = energies_on_plane(model, system, axes)
     energies = {"learned energy": learned} | ({"true energy": true} if system else {})
     count = 3 if system else 1
     figure = Figure(figsize=(3.6 * count, 3.3), layout="constrained")
     subplots = figure.subplots(1, count, sharex=True, sharey=True, squeeze=False)[0]
-    _draw_levels(figure, subplots, x, y, energies)
+    draw_levels(figure, subplots, x, y, energies, levels_of([*energies.values()][-1]))
     if system:
-        _draw_difference(figure, subplots[-1], x, y, np.abs(learned - true) / np.abs(true).max())
+        draw_difference(figure, subplots[-1], x, y, relative_difference(learned, true))
     for subplot in subplots:
         subplot.set_xlabel(names[axes[0]])
         subplot.tick_params(labelsize=8)
@@ -46,14 +43,35 @@ def draw_energy(path, model, system, axes, names, force=False):
     save_figure(figure, path, force)
 
 
-def _draw_levels(figure, subplots, x, y, energies):
-    """Draw shades and level lines of each energy (a dict by title), at the same levels, which share the last one's area equally."""
+def energies_on_plane(model, system, axes):
+    """Return x, y as `plane` and the learned and the true energy there, (RESOLUTION, RESOLUTION) each; None for a system that is None.
+
+    Where the model does not know its constant, the one that suits the true energy best is added.
+    """
+    x, y, points = plane(model.domain, axes)
+    learned, true = model.energy(points), system.energy(points) if system else None
+    if system and not model.constant_known:
+        learned = learned + np.mean(true - learned)
+    return x, y, learned, true
+
+
+def relative_difference(learned, true):
+    """Return |H_learned - H| / max |H|; the difference itself where H = 0."""
+    return np.abs(learned - true) / (np.abs(true).max() or 1)
+
+
+def levels_of(energy):
+    """Return at most LEVELS levels of an energy that share its area equally."""
+    levels = np.unique(np.quantile(energy, np.linspace(0, 1, LEVELS + 2)[1:-1]))
+    return levels if len(levels) > 1 else levels[0] + np.array([-0.5, 0.5])  # a flat energy
+
+
+def draw_levels(figure, subplots, x, y, energies, levels):
+    """Draw shades and level lines of each energy (a dict by title) in a subplot of its own."""
     from matplotlib import colormaps
     from matplotlib.colors import ListedColormap
 
     light = ListedColormap(colormaps["cividis"](np.linspace(0.4, 1, 256)))  # black lines show on every shade
-    levels = np.unique(np.quantile([*energies.values()][-1], np.linspace(0, 1, LEVELS + 2)[1:-1]))
-    levels = levels if len(levels) > 1 else levels[0] + np.array([-0.5, 0.5])  # a flat energy
     for subplot, (title, energy) in zip(subplots, energies.items(), strict=False):
         shades = subplot.contourf(x, y, energy, levels=levels, cmap=light, extend="both")
         shades.set_rasterized(True)  # in an SVG the level lines are drawn and the shades between them are an image: a quarter of the size
@@ -63,7 +81,8 @@ def _draw_levels(figure, subplots, x, y, energies):
     figure.colorbar(shades, ax=subplots[: len(energies)], fraction=0.05, format="%.3g")
 
 
-def _draw_difference(figure, subplot, x, y, difference):
+def draw_difference(figure, subplot, x, y, difference):
+    """Draw `relative_difference` in shades of three decades."""
     from matplotlib.colors import LogNorm
 
     largest = max(difference.max(), np.finfo(float).eps)

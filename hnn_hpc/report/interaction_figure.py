@@ -70,6 +70,11 @@ def interaction_graph(model):
 
 def draw_interactions(path, graph, force=False):
     """Draw an `InteractionGraph`; `force`: replace an existing file."""
+    save_figure(interaction_figure(graph), path, force)
+
+
+def interaction_figure(graph):
+    """Return the figure of an `InteractionGraph`."""
     from matplotlib.figure import Figure
 
     places, units = circle(graph.coordinates), len(graph.bandwidths)
@@ -87,7 +92,7 @@ def draw_interactions(path, graph, force=False):
     origin = "found" if graph.is_found else "given"
     figure.suptitle(f"interacting pairs of coordinates: {len(graph.pairs)} of {comb(units, 2)}, {origin}", fontsize=10)
     figure.legend(handles=handles, loc="outside lower center", ncols=2, fontsize=8, frameon=False)
-    save_figure(figure, path, force)
+    return figure
 
 
 def circle(coordinates):
