@@ -14,6 +14,11 @@ def check_figure_path(path):
     """Raise `UserError` unless a figure can be drawn to a file of this name: its ending, and matplotlib, which is optional."""
     if not str(path).lower().endswith(SUFFIXES):
         raise UserError(f"{path}: expected a name that ends in one of {', '.join(SUFFIXES)}")
+    check_matplotlib()
+
+
+def check_matplotlib():
+    """Raise `UserError` where matplotlib, which is optional, is not there."""
     try:
         import matplotlib  # noqa: F401
     except ImportError:
@@ -46,12 +51,12 @@ def draw_energy(path, model, system, axes, names, force=False):
 def energies_on_plane(model, system, axes):
     """Return x, y as `plane` and the learned and the true energy there, (RESOLUTION, RESOLUTION) each; None for a system that is None.
 
-    Where the model does not know its constant, the one that suits the true energy best is added.
+    Where the model does not know its constant, the one that suits the true energy best is added; without a true energy the smallest is 0.
     """
     x, y, points = plane(model.domain, axes)
     learned, true = model.energy(points), system.energy(points) if system else None
-    if system and not model.constant_known:
-        learned = learned + np.mean(true - learned)
+    if not model.constant_known:
+        learned = learned + (np.mean(true - learned) if system else -learned.min())
     return x, y, learned, true
 
 

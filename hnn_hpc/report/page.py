@@ -21,18 +21,23 @@ nav ul { display: flex; flex-wrap: wrap; gap: 0 1.25rem; list-style: none; margi
 nav a { display: inline-block; padding: .25rem 0; }
 dl.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 13rem), 1fr)); gap: .75rem; margin: 1rem 0; }
 dl.figures div { border: 1px solid #767676; border-radius: .3rem; padding: .5rem .75rem; }
-dl.figures dt { background: #ffffff; color: #4a4a4a; font-size: .9rem; }
+dl.figures dt { background: #ffffff; color: #4a4a4a; font-size: .9rem; font-weight: 400; margin: 0; }
 dl.figures dd { margin: 0; font-size: 1.25rem; font-weight: 600; }
 dl.figures dd.note { font-size: .9rem; font-weight: 400; }
-.pictures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 19rem), 1fr)); gap: 1.5rem; align-items: start; }
+dt { font-weight: 600; margin-top: .75rem; }
+dt b { font-weight: 400; }
+dd { margin: 0; }
+.pictures { display: grid; gap: 1.5rem; align-items: start; margin: 1rem 0; }
+.pictures { grid-template-columns: repeat(auto-fit, minmax(min(100%, 19rem), 1fr)); }
 figure { margin: 0; max-width: 32rem; }
 img { display: block; width: 100%; height: auto; }
 figcaption { background: #ffffff; color: #4a4a4a; font-size: .9rem; margin-top: .25rem; }
 .scroll { overflow-x: auto; }
-table { border-collapse: collapse; margin: .75rem 0; }
+table { border-collapse: collapse; margin: .75rem 0; min-width: min(100%, 22rem); }
 caption { text-align: left; background: #ffffff; color: #4a4a4a; font-size: .9rem; padding-bottom: .25rem; }
 th, td { text-align: left; vertical-align: top; padding: .3rem .75rem .3rem 0; border-bottom: 1px solid #c8c8c8; }
 th.number, td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+td.words { min-width: 14rem; }
 tbody th { font-weight: 600; white-space: nowrap; }
 pre { background: #f3f3f3; color: #1a1a1a; padding: .75rem; font: .85rem/1.45 ui-monospace, monospace; max-width: 100%; }
 footer { background: #ffffff; color: #4a4a4a; font-size: .9rem; margin-top: 2.5rem; padding-bottom: 2rem; }
@@ -41,7 +46,7 @@ footer { background: #ffffff; color: #4a4a4a; font-size: .9rem; margin-top: 2.5r
   body { font-size: 10pt; }
   h2, h3, caption { break-after: avoid; }
   figure, tr, dl.figures div { break-inside: avoid; }
-  .pictures { grid-template-columns: 1fr 1fr; }
+  .pictures { grid-template-columns: 1fr 1fr 1fr; }
   .scroll { overflow: visible; }
   pre { white-space: pre-wrap; }
 }
