@@ -28,7 +28,7 @@ LAYERS = """
     run_status
     run_state
     run
-    reproduction | submission
+    reproduction | submission | run_report
     cli
     __main__
 """

@@ -1,0 +1,107 @@
+"""The report of a finished run, made from what lies in its directory: a page, and its pictures in a folder beside it."""
+
+from contextlib import ExitStack, suppress
+from dataclasses import replace
+from pathlib import Path
+
+from hnn_hpc.errors import UserError
+from hnn_hpc.job import job_from_tables
+from hnn_hpc.models import load_model
+from hnn_hpc.provenance import known_system
+from hnn_hpc.report.figures import check_matplotlib
+from hnn_hpc.report.findings import find
+from hnn_hpc.report.report import render
+from hnn_hpc.run import CERTIFICATE, SOLVE, open_sources
+from hnn_hpc.run_files import MODEL_FILE, RESULT_FILE, files_told, make_directory, read_result
+from hnn_hpc.run_state import FINISHED, run_state
+from hnn_hpc.samples import SystemSamples, read_finite
+from hnn_hpc.storage import check_writable, written_beside
+
+PAGE = "report.html"
+MOST_POINTS = 4096  # at which residuals are drawn
+TOLD = (*CERTIFICATE, *SOLVE, "samples", "dof", "sampler", "basis", "solver", "ranks", "threads", "constant_known", "seconds", "resumed")
+TOLD += ("peak_memory_bytes", "test", "versions", "seeds", "features", "job")  # of a result: what a report tells
+
+
+def write_report(directory, output=None, force=False):
+    """Write the page of the run in a directory, and its pictures; return {"file", "folder", "pictures", "bytes"}.
+
+    Parameters: directory (Path); output (Path): name of the page, report.html in the directory unless given; the pictures go into a folder
+    of the page's name without its ending; force (bool): replace those of an earlier report.
+    Errors: `UserError` where there is no finished run in the directory, or the page cannot be written; `OutputError` where the disk fills
+    up. All files appear, or none.
+    """
+    check_matplotlib()
+    output = Path(output or directory / PAGE)
+    if output.suffix.lower() not in (".html", ".htm"):
+        raise UserError(f"--output {output}: expected a name that ends in .html")
+    result, model = read_run(directory)
+    check_writable(output, force)
+    system = known_system(model)
+    system = system and replace(system, box=model.domain)
+    samples, where = _samples_to_compare_with(result, system)
+    name = directory.resolve().name
+    text, pictures = render(find(name, str(directory / MODEL_FILE), result, model, system, samples, where))
+    folder = output.with_suffix("")
+    _write(output, folder, text.encode(), pictures, force)
+    return {"file": str(output), "folder": str(folder), "pictures": sorted(pictures), "bytes": len(text.encode())}
+
+
+def read_run(directory):
+    """Return (result, model) of a finished run; `UserError` where the directory does not hold one, or its two files are not of one fit."""
+    if not directory.is_dir():
+        problem = "is not a directory" if directory.exists() else "does not exist"
+        raise UserError(f"{directory} {problem}; expected the output directory of a fit")
+    state = run_state(directory)
+    if state and state["state"] != FINISHED:
+        raise UserError(f"the fit in {directory} is not finished, but {state['state']}; `hnn-hpc status {directory}` tells more")
+    result = read_result(directory)
+    if result is None:
+        problem = "is damaged, or not a result" if (directory / RESULT_FILE).exists() else "does not exist"
+        raise UserError(f"{directory / RESULT_FILE} {problem}; expected the output directory of a fit that has finished")
+    if missing := [name for name in TOLD if name not in result]:
+        raise UserError(f"{directory / RESULT_FILE} tells nothing of {missing[0]}: another version wrote it; fit again with --force")
+    model = load_model(directory / MODEL_FILE)
+    certificate = model.provenance.get("certificate", {})
+    same = all(certificate.get(name) == result[name] for name in CERTIFICATE) and model.provenance.get("job") == result["job"]
+    if not same or (len(model.biases), model.dof) != (result["features"], result["dof"]):
+        raise UserError(f"{directory / MODEL_FILE} and {RESULT_FILE} beside it are of different fits; fit again with --force")
+    return result, model
+
+
+def _samples_to_compare_with(result, system):
+    """Return (`Samples`, what they are) to draw residuals at, or (None, why there are none)."""
+    try:
+        job = job_from_tables(result["job"], Path())
+        if result["files"] != files_told(job):
+            raise UserError(
+                f"the file of samples has changed since the fit, or is not to be found from here: {result['job']['data']['file']}"
+            )
+        train, test, _ = open_sources(job.data)
+    except (KeyError, UserError) as error:
+        train = test = None
+        problem = str(error)
+    if test is None and system is not None:
+        test = SystemSamples(system, MOST_POINTS, 0, stream="test points")
+        return test.read(0, MOST_POINTS), "fresh points, uniform in the domain of the training samples"
+    source = test or train
+    if source is None:
+        return None, problem
+    with suppress(UserError):
+        samples = read_finite(source, 0, min(source.count, MOST_POINTS))
+        return samples, "samples that were kept to test on" if test else "samples that were fitted, for none were kept to test on"
+    return None, f"{source.location} cannot be read"
+
+
+def _write(output, folder, page, pictures, force):
+    """Write all files beside their targets, then give all their names, the page last; where that fails there are none of them."""
+    made = make_directory(folder)
+    try:
+        with ExitStack() as stack:
+            for path, data in [(output, page), *((folder / name, data) for name, data in pictures.items())]:
+                stack.enter_context(written_beside(path, force)).write_bytes(data)
+    except BaseException:
+        for path in reversed(made):
+            with suppress(OSError):
+                path.rmdir()
+        raise
