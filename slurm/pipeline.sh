@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # usage: bash slurm/pipeline.sh [options of sbatch, such as --account=...]     from the project's root
 #
-# Sends five jobs that wait for one another: generate samples, others to test on, fit, evaluate, draw. Sent again, they do it anew. Edit:
+# Sends five jobs that wait for one another: generate samples, others to test on, fit, evaluate, report. Sent again, they do it anew. Edit:
 system=henon-heiles samples=20000 job=jobs/pipeline.toml folder=results/pipeline # the job file names the folder too
 # export HNN_HPC_SITE=1 HNN_HPC_MODULES="python openmpi petsc"
 set -euo pipefail
@@ -21,5 +21,5 @@ train=$(send '' 1 generate "$system" --samples "$samples" --seed 1 --force --out
 test=$(send '' 1 generate "$system" --samples "$samples" --seed 2 --force --output "$folder/others.h5")
 fit=$(send "$train:$test" 2 fit "$job" --force)
 evaluate=$(send "$fit" 1 evaluate "$folder/model.h5" "$folder/others.h5")
-figure=$(send "$fit" 1 figure "$folder/model.h5" --force --output "$folder/energy.svg")
-echo "sent $train, $test, $fit, $evaluate and $figure; see $folder/slurm-*.out"
+report=$(send "$fit" 1 report "$folder" --force)
+echo "sent $train, $test, $fit, $evaluate and $report; see $folder/slurm-*.out"

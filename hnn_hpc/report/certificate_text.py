@@ -1,7 +1,5 @@
 """What the figures of a certificate mean, each in one sentence for somebody who has not met them."""
 
-LARGEST_INDEPENDENT = 1e8  # condition number above which digits of the coefficients are lost by the half
-
 
 def certificate_rows(result):
     """Return rows (name, value, meaning) of the certificate in a result."""

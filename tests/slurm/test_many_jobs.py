@@ -83,7 +83,7 @@ def test_a_task_too_many_is_told(user, edited, tmp_path):
     assert "the array has more tasks than there are combinations" in log_of(tmp_path) and not (tmp_path / "sweep").exists()
 
 
-def test_a_pipeline_from_samples_to_a_picture(user, edited, tmp_path):
+def test_a_pipeline_from_samples_to_a_report(user, edited, tmp_path):
     folder = tmp_path / "out"
     (tmp_path / "job.toml").write_text(f'[data]\nfile = "out/samples.h5"\n[features]\ncount = 50\n[output]\ndirectory = "{folder}"\n')
     script = edited("pipeline.sh", system=f"system=pendulum samples=400 job={tmp_path}/job.toml folder={folder}")
@@ -92,7 +92,7 @@ def test_a_pipeline_from_samples_to_a_picture(user, edited, tmp_path):
     assert [user.end(job)[:2] for job in jobs] == [("COMPLETED", 0)] * 5
     assert load_model(folder / "model.h5").provenance["samples"]["seed"] == 1
     assert {path.name for path in folder.iterdir()} == {
-        *("samples.h5", "others.h5", "model.h5", "result.json", "energy.svg"),
+        *("samples.h5", "others.h5", "model.h5", "result.json", "report.html", "report"),
         *(f"slurm-{job}.out" for job in jobs),
     }
     evaluated = (folder / f"slurm-{jobs[3]}.out").read_text()
