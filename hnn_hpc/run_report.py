@@ -4,6 +4,8 @@ from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from hnn_hpc.errors import UserError
 from hnn_hpc.job import job_from_tables
 from hnn_hpc.models import load_model
@@ -14,11 +16,11 @@ from hnn_hpc.report.report import render
 from hnn_hpc.run import CERTIFICATE, SOLVE, open_sources
 from hnn_hpc.run_files import MODEL_FILE, RESULT_FILE, files_told, make_directory, read_result
 from hnn_hpc.run_state import FINISHED, run_state
-from hnn_hpc.samples import SystemSamples, read_finite
+from hnn_hpc.samples import Samples, SystemSamples, read_finite
 from hnn_hpc.storage import check_writable, written_beside
 
 PAGE = "report.html"
-MOST_POINTS = 4096  # at which residuals are drawn
+MOST_POINTS, RUNS = 4096, 16  # at which residuals are drawn; of samples in a file, so many runs of rows from all over it
 TOLD = (*CERTIFICATE, *SOLVE, "samples", "dof", "sampler", "basis", "solver", "ranks", "threads", "constant_known", "seconds", "resumed")
 TOLD += ("peak_memory_bytes", "test", "versions", "seeds", "features", "job")  # of a result: what a report tells
 
@@ -88,9 +90,19 @@ def _samples_to_compare_with(result, system):
     if source is None:
         return None, problem
     with suppress(UserError):
-        samples = read_finite(source, 0, min(source.count, MOST_POINTS))
-        return samples, "samples that were kept to test on" if test else "samples that were fitted, for none were kept to test on"
+        return samples_from_all_over(
+            source
+        ), "samples that were kept to test on" if test else "samples that were fitted, for none were kept to test on"
     return None, f"{source.location} cannot be read"
+
+
+def samples_from_all_over(source):
+    """Return at most MOST_POINTS `Samples` of a source, from all over it."""
+    rows = MOST_POINTS // RUNS
+    if source.count <= MOST_POINTS:
+        return read_finite(source, 0, source.count)
+    parts = [read_finite(source, first, first + rows) for first in np.linspace(0, source.count - rows, RUNS, dtype=int).tolist()]
+    return Samples(*(None if column[0] is None else np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
 def _write(output, folder, page, pictures, force):

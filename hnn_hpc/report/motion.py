@@ -16,7 +16,7 @@ from hnn_hpc.random_streams import random_stream
 STARTS = 3
 SCALES, CANDIDATES = (0.8, 0.5, 0.3, 0.15, 0.05), 6  # of the domain, and starts tried in each
 PERIODS, STEPS_A_PERIOD, TRIAL_STEPS_A_PERIOD = 25, 32, 8
-SUBSTEPS, MOST_SUBSTEPS = 2, 16
+SUBSTEPS, MOST_SUBSTEPS = 2, 8
 STEPS = PERIODS * STEPS_A_PERIOD
 
 

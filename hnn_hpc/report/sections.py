@@ -109,11 +109,20 @@ def spectrum(found):
         picture = spectrum_picture(result["spectrum"], result["rank"], result["features"], result["job"]["solver"].get("rcond", 1e-15))
     text = paragraph(
         f"The fit solves for {count(result['features'], 'coefficient')} at once: {told}. Singular values say how well the data tell "
-        "combinations of the features apart."
+        f"combinations of the features apart.{_remark(result)}"
     )
     absent = None if picture else paragraph("This result tells no singular values: there are none, or an earlier version wrote it.")
     pictures = [picture] if picture else []
     return joined([text, absent, gallery(pictures) if picture else None]), pictures
+
+
+def _remark(result):
+    """What else the matrix of the spectrum is."""
+    with_ridge = " The rows of the ridge, which hold the coefficients small, count with the data here." if result["ridge"] else ""
+    sketched = (
+        " The solver lsqr knows them from a random sketch of the samples, within a small factor." if "lsqr" in result["solver"] else ""
+    )
+    return with_ridge + sketched
 
 
 def errors(found):

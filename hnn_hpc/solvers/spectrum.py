@@ -30,10 +30,9 @@ class Spectrum(NamedTuple):
 
 def spectrum_of(factor):
     """Return the `Spectrum` of the directions that a factor keeps."""
-    kept = factor.kept
-    if 0 < len(kept) <= LARGEST:
+    if 0 < factor.rank <= LARGEST:
         try:
-            return Spectrum(SINGULAR_VALUES, svdvals(kept))
+            return Spectrum(SINGULAR_VALUES, svdvals(factor.kept))
         except (LinAlgError, ValueError):  # no convergence; not finite. The answer does not hang on it
             pass
     return Spectrum(PIVOTS, np.sort(factor.pivots)[::-1])

@@ -26,6 +26,7 @@ RESULT_KEYS = {
     "normal_residual",
     "condition_estimate",
     "rank",
+    "spectrum",
     "flops",
     "seconds",
     "peak_memory_bytes",

@@ -15,7 +15,9 @@ import pytest
 from accessible import problems
 
 from hnn_hpc.cli import main
+from hnn_hpc.run_report import MOST_POINTS, RUNS, samples_from_all_over
 from hnn_hpc.run_status import RunStatus
+from hnn_hpc.samples import ArraySamples
 from hnn_hpc.systems import make_system
 
 ROOT = Path(__file__).parents[2]
@@ -142,6 +144,14 @@ def test_of_an_unknown_system_the_learned_energy_stands_alone():
     page = page_of(fit_file(more="test_fraction = 0.2"))
     assert "the learned one stands alone" in page and "samples that were kept to test on" in page
     assert {"energy-true.png", "rollout-error.png"}.isdisjoint(os.listdir("run/report"))
+
+
+def test_of_many_samples_some_from_all_over_are_shown():
+    rows = np.arange(10_000.0)[:, None]
+    points, _, energies = samples_from_all_over(ArraySamples(rows, rows, None, len(rows)))
+    assert points.shape == (MOST_POINTS, 1) and energies is None
+    assert points[0] == 0 and points[-1] == 9999 and np.diff(points[:, 0]).max() <= 10_000 / RUNS
+    assert len(samples_from_all_over(ArraySamples(rows[:50], rows[:50], rows[:50, 0], 50)).energies) == 50
 
 
 def test_without_test_samples_the_fitted_ones_are_shown():
