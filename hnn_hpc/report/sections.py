@@ -25,11 +25,13 @@ MOST_SUPPORTS = 12  # in the table
 def headline(found):
     """The figures that one looks for first."""
     result, test = found.result, found.result["test"]
-    up_to = "" if result["constant_known"] else ", up to a constant"
     tested = f"on {count(test['samples'], 'other sample')}" if test["samples"] else "no samples were kept to test on"
+    tested_energy = tested if result["constant_known"] else f"{tested}, up to a constant"
+    if test["samples"] and test["energy_error"] is None:
+        tested_energy = "the samples tell no energies"
     certified = "the solve is as exact as the arithmetic allows" if result["certified"] else "the solve failed its check"
     cards = [
-        ("error of H, relative", _scientific(test["energy_error"]), tested + (up_to if test["energy_error"] is not None else "")),
+        ("error of H, relative", _scientific(test["energy_error"]), tested_energy if test["samples"] else tested),
         ("error of ∇H, relative", _scientific(test["gradient_error"]), tested),
         ("left of the data", _scientific(result["relative_residual"]), "what the features leave unexplained of what was fitted"),
         ("certificate", "certified" if result["certified"] else "not certified", certified),

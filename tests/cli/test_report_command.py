@@ -142,7 +142,7 @@ def test_every_job_has_a_report(job, tmp_path):
 def test_of_an_unknown_system_the_learned_energy_stands_alone():
     write_samples("samples.h5", noise=0.02)
     page = page_of(fit_file(more="test_fraction = 0.2"))
-    assert "the learned one stands alone" in page and "samples that were kept to test on" in page
+    assert "the learned one stands alone" in page and "the samples tell no energies" in page and "samples that were kept to test on" in page
     assert {"energy-true.png", "rollout-error.png"}.isdisjoint(os.listdir("run/report"))
 
 
