@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hnn_hpc.integrators.runge_kutta import runge_kutta_step
 from hnn_hpc.prediction import outside_domain, valid_times
 from hnn_hpc.prediction.rollouts import normalized_errors
-from hnn_hpc.prediction.runge_kutta import runge_kutta_step
 from hnn_hpc.random_streams import random_stream
 
 STARTS = 3
