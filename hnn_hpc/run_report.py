@@ -16,7 +16,7 @@ from hnn_hpc.report.report import render
 from hnn_hpc.run import CERTIFICATE, SOLVE, open_sources
 from hnn_hpc.run_files import MODEL_FILE, RESULT_FILE, files_told, make_directory, read_result
 from hnn_hpc.run_state import FINISHED, run_state
-from hnn_hpc.samples import Samples, SystemSamples, read_finite
+from hnn_hpc.samples import Samples, SystemSamples, freed, read_finite
 from hnn_hpc.storage import check_writable, written_beside
 
 PAGE = "report.html"
@@ -41,7 +41,7 @@ def write_report(directory, output=None, force=False):
     check_writable(output, force)
     system = known_system(model)
     system = system and replace(system, box=model.domain)
-    samples, where = _samples_to_compare_with(result, system)
+    samples, where = _samples_to_compare_with(result, model, system)
     name = directory.resolve().name
     text, pictures = render(find(name, str(directory / MODEL_FILE), result, model, system, samples, where))
     folder = output.with_suffix("")
@@ -71,7 +71,7 @@ def read_run(directory):
     return result, model
 
 
-def _samples_to_compare_with(result, system):
+def _samples_to_compare_with(result, model, system):
     """Return (`Samples`, what they are) to draw residuals at, or (None, why there are none)."""
     try:
         job = job_from_tables(result["job"], Path())
@@ -79,7 +79,7 @@ def _samples_to_compare_with(result, system):
             raise UserError(
                 f"the file of samples has changed since the fit, or is not to be found from here: {result['job']['data']['file']}"
             )
-        train, test, _ = open_sources(job.data)
+        train, test, _ = open_sources(job)
     except (KeyError, UserError) as error:
         train = test = None
         problem = str(error)
@@ -90,9 +90,8 @@ def _samples_to_compare_with(result, system):
     if source is None:
         return None, problem
     with suppress(UserError):
-        return samples_from_all_over(
-            source
-        ), "samples that were kept to test on" if test else "samples that were fitted, for none were kept to test on"
+        samples = samples_from_all_over(freed(source, model, model.damping))
+        return samples, "samples that were kept to test on" if test else "samples that were fitted, for none were kept to test on"
     return None, f"{source.location} cannot be read"
 
 

@@ -26,7 +26,7 @@ class Motion:
 
     times (N,); learned (T, N, D), NaN where it has escaped; true (T, N, D), errors (T, N) and valid (T,), see `prediction`, each None where
     there is no known system; drift (T, N) and true_drift (T, N) or None: |Ĥ - Ĥ(0)| and |H - H(0)| along the learned orbits, relative to
-    the energy that they exchange between kinetic and potential.
+    the energy that they exchange between kinetic and potential; is_damped: whether the model loses energy.
     """
 
     times: np.ndarray
@@ -36,6 +36,7 @@ class Motion:
     valid: np.ndarray | None
     drift: np.ndarray
     true_drift: np.ndarray | None
+    is_damped: bool = False
 
 
 def motion_of(model, system=None):
@@ -55,7 +56,9 @@ def motion_of(model, system=None):
         true = _follow(system, starts, times, substeps)
         errors = normalized_errors(true, learned)
         valid = valid_times(times, errors)
-    return Motion(times, learned, true, errors, valid, _drift(model, learned), _drift(system, learned) if system else None)
+    return Motion(
+        times, learned, true, errors, valid, _drift(model, learned), _drift(system, learned) if system else None, model.damping is not None
+    )
 
 
 def _follow(hamiltonian, starts, times, substeps):

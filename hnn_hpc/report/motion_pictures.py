@@ -66,6 +66,8 @@ def _drift(motion):
     caption = "Relative to the energy exchanged. A motion that comes from some energy keeps it; what changes here" + (
         " is the true energy, by as much as the learned one differs from it." if what == "true" else " is left by the integrator alone."
     )
+    if motion.is_damped:
+        caption = "Relative to the energy exchanged. Damping takes energy from the motion, and the model knows how much."
     return Picture("energy-drift", figure, seen, caption)
 
 

@@ -20,6 +20,7 @@ STAGES = {
     "evaluate": "comparing with the test samples",
 }
 MOST_SUPPORTS = 12  # in the table
+MOST_DAMPINGS = 4  # on the first card
 
 
 def headline(found):
@@ -34,6 +35,7 @@ def headline(found):
         ("error of H, relative", _scientific(test["energy_error"]), tested_energy if test["samples"] else tested),
         ("error of ∇H, relative", _scientific(test["gradient_error"]), tested),
         ("left of the data", _scientific(result["relative_residual"]), "what the features leave unexplained of what was fitted"),
+        *_dynamics(result),
         ("certificate", "certified" if result["certified"] else "not certified", certified),
         (
             "time",
@@ -46,6 +48,20 @@ def headline(found):
     ]
     items = [tag("div", tag("dt", name), tag("dd", value), tag("dd", note, class_="note")) for name, value, note in cards]
     return tag("dl", *items, class_="figures"), []
+
+
+def _dynamics(result):
+    """The figures of what was learned besides H, and of velocities that nobody measured."""
+    cards, step = [], result["step"]
+    if result["damping"]:
+        told = ", ".join(f"{gamma:.4g}" for gamma in result["damping"][:MOST_DAMPINGS])
+        more = "" if len(result["damping"]) <= MOST_DAMPINGS else f" and {len(result['damping']) - MOST_DAMPINGS} more"
+        cards.append(("damping γ", told + more, "of dp/dt = −∂H/∂q − γ ∂H/∂p, one a momentum"))
+    if step:
+        last = f", the last of which changed ∇H by {_scientific(step['changes'][-1])}" if step["changes"] else ""
+        made = f"of states {step['size']:g} apart, with {count(step['corrections'], 'correction')}{last}"
+        cards.append(("velocities", f"order {step['order']}", made))
+    return cards
 
 
 def energy(found):
