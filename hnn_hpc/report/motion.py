@@ -56,9 +56,9 @@ def motion_of(model, system=None):
         true = _follow(system, starts, times, substeps)
         errors = normalized_errors(true, learned)
         valid = valid_times(times, errors)
-    return Motion(
-        times, learned, true, errors, valid, _drift(model, learned), _drift(system, learned) if system else None, model.damping is not None
-    )
+    true_drift = _drift(system, learned) if system else None
+    is_damped = getattr(model, "damping", None) is not None
+    return Motion(times, learned, true, errors, valid, _drift(model, learned), true_drift, is_damped)
 
 
 def _follow(hamiltonian, starts, times, substeps):
