@@ -23,6 +23,7 @@ class Forecast:
     program             bytes of a rank before it reads samples
     rates               of a core and the network
     limit               bytes that a rank may use in all, or None
+    solves              how often the same problem is solved, to other targets (see `refits`); the costs are those of one
     """
 
     samples: int
@@ -33,6 +34,7 @@ class Forecast:
     program: int
     rates: Rates = NOMINAL
     limit: int | None = None
+    solves: int = 1
 
     def of(self, chosen):
         """Return the costs as a dictionary fit for JSON, those of each solver under "solvers"; `chosen`: the `Plan` that the fit takes.

@@ -17,6 +17,7 @@ from hnn_hpc.parallel.tree import add_in_place, tree_reduce
 from hnn_hpc.samples import freed, read_finite
 
 ROUGHLY, SETTLED = 1e-2, 1e-8  # change of γ, of the largest: when features are looked for anew, and when it is found
+USUAL_FITS = 5  # for γ, and for features that suit J∇H
 FITS = 6  # for γ at most, besides one a degree of freedom: each time that something else has changed
 GAIN = 0.5  # a correction that changes more than this of what the one before did gains nothing: h is too long for the rule
 TINY = np.finfo(float).tiny
@@ -44,6 +45,11 @@ class Refits:
         """Return how many fits there are at most."""
         corrections = options.corrections if source.step else 0
         return 1 + corrections + ((corrections + 2) * (FITS + source.dimension // 2) if options.dissipation else 0)
+
+    @staticmethod
+    def usual(source, options):
+        """Return how many fits there are as a rule, for a prediction of the time."""
+        return 1 + (options.corrections if source.step else 0) + (USUAL_FITS if options.dissipation else 0)
 
     @property
     def source(self):

@@ -29,8 +29,8 @@ class Needs:
 
     rank     bytes of the largest rank, rank 0, which searches and solves
     other    bytes of each other rank
-    flops    of the solve
-    seconds  of the solve, on cores of the forecast's rates
+    flops    of all solves
+    seconds  of all solves, on cores of the forecast's rates
     warning  seconds from the signal ahead of a time limit to that limit: to end what cannot be interrupted, and to save
     """
 
@@ -64,8 +64,8 @@ def needs_of(forecast, chosen, keep=True):
     return Needs(
         rank=forecast.program + libraries + max(survey, forecast.pool + max(_search(forecast), root)),
         other=forecast.program + libraries + max(survey, forecast.pool + other),
-        flops=plans[0].flops,
-        seconds=plans[0].seconds(forecast.ranks, forecast.rates),
+        flops=forecast.solves * plans[0].flops,
+        seconds=forecast.solves * plans[0].seconds(forecast.ranks, forecast.rates),
         warning=max(_warning(plan, forecast) for plan in plans),
     )
 
