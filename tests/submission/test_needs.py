@@ -28,6 +28,12 @@ def test_the_root_needs_more_than_the_others_and_a_node_holds_one_root(make_fore
     assert (needs.flops, needs.seconds) == (chosen.flops, forecast.cost(chosen)["seconds"])
 
 
+def test_a_problem_that_is_solved_several_times_takes_longer_and_no_more_memory(make_forecast):
+    forecast, chosen = make_forecast(features=2000)
+    once, thrice = needs_of(forecast, chosen), needs_of(replace(forecast, solves=3), chosen)
+    assert thrice == replace(once, seconds=3 * once.seconds, flops=3 * once.flops)
+
+
 def test_memory_is_asked_for_with_a_margin_in_whole_steps():
     needs = Needs(rank=400e6, other=200e6, flops=1, seconds=1, warning=60)
     assert needs.memory_to_ask(3) == 1100 * 2**20  # 1.25 x 800 MB + 100 MB = 1100 MB, 1049 MiB
