@@ -20,7 +20,7 @@ from hnn_hpc.version import __version__
 
 # Before the solver's name in a checkpoint: the solve for the energies that a sampler needs, and those of later fits (see `refits`).
 FIRST_FIT, REFIT = "first-", "refit-{}-"
-PREFIX = re.compile(r"first-|refit-\d+-|")
+PREFIX = re.compile(r"(refit-\d+-)?(first-)?")
 REDUCTION = 2  # the meaning of what a checkpoint holds of one: to be raised with every change of it
 KEPT_SHARE = 0.1  # of the seconds between two checkpoints: what a component took longer for is kept when it is done
 SHORTEST_CALIBRATED = 5.0  # seconds of one core of nominal speed: a shorter solve is not worth measuring the machine for

@@ -1,125 +1,191 @@
 """Fits that are made again because their targets depend on the model: rows of pairs of states, and damping.
 
-The matrix stays as it is; only the velocities change, and each fit is one more linear solve (see `samples.corrected`):
+Only velocities change, and each fit is one more linear solve (see `samples.corrected`):
 
-- Each fit to rows that the model before has corrected gains as many powers of the step as the rule of the rows has.
-- γ of dx/dt = (J - Γ)∇H, Γ = diag(0, γ): with γ at hand the rows of J∇H are known and H is fitted; with H at hand γ_i is the least squares
-  of what is left, r_i = -dp_i/dt - ∂H/∂q_i - γ_i dq_i/dt, on dq_i/dt. What this adds to γ is affine in γ, for the fit is linear; Broyden's
-  method (Math. Comp. 19, 1965) finds where it is 0, for one degree of freedom with the third fit. Features that suit J∇H can only be
-  looked for once γ is about known: damping hides of which coordinates the terms of H are.
+- Each fit to rows that the model before has corrected gains as many powers of the step as the rule of the rows has. How far the model's own
+  step from each state misses the next state, the step error, tells whether it did; where it did not, the model before is the answer.
+- γ of dx/dt = (J - Γ)∇H, Γ = diag(0, γ): with γ at hand the rows of J∇H are known and H is fitted; with H at hand, what least squares of
+  -dp_i/dt - ∂Ĥ/∂q_i - γ_i dq_i/dt on dq_i/dt gives is added to γ_i. It is affine in γ, for the fit is linear, and Broyden's method (Math.
+  Comp. 19, 1965) finds where it is 0, for one degree of freedom with the third fit. Noise on dq/dt makes γ too small, as it does in any
+  regression on it. Features that suit J∇H can only be looked for once γ is about known: damping hides of which coordinates the terms of
+  H are.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from hashlib import sha256
+from typing import Any
 
 import numpy as np
 
+from hnn_hpc.features import FeatureMap, HiddenLayer
+from hnn_hpc.integrators.runge_kutta import runge_kutta_step
+from hnn_hpc.models import HamiltonianModel
 from hnn_hpc.parallel.tree import add_in_place, tree_reduce
 from hnn_hpc.samples import freed, read_finite
+from hnn_hpc.symplectic import vector_field_from_gradient
 
-ROUGHLY, SETTLED = 1e-2, 1e-8  # change of γ, of the largest: when features are looked for anew, and when it is found
-USUAL_FITS = 5  # for γ, and for features that suit J∇H
-FITS = 6  # for γ at most, besides one a degree of freedom: each time that something else has changed
-GAIN = 0.5  # a correction that changes more than this of what the one before did gains nothing: h is too long for the rule
-TINY = np.finfo(float).tiny
+GAIN = 0.5  # a correction that leaves more than this of the step error is the last
+COMPARED = 4096  # pairs of states, from all over the data, that step errors are measured at
+# Changes of γ by their share of dp/dt: when features are looked for anew, and when γ is found.
+NEARLY, SETTLED = 1e-6, 1e-9
+FITS, USUAL_FITS = 10, 5  # for γ, besides one a degree of freedom: at most, and as a rule, each time that other things have changed
+PATIENCE = 2  # fits without a smaller change of γ than before
 
 
+@dataclass(frozen=True)
+class Fitted:
+    """What a solve gave: Ĥ up to its constant, and γ (n,) or None, which it was solved with."""
+
+    basis: Any
+    layer: HiddenLayer
+    feature_map: FeatureMap
+    solution: Any
+    damping: np.ndarray | None = None
+
+    def model(self, domain):
+        """Return the `HamiltonianModel`, its constant 0."""
+        return HamiltonianModel(self.feature_map, self.solution.coefficients, 0.0, False, domain, damping=self.damping)
+
+
+def most_fits(source, options):
+    """Return how many fits there are at most."""
+    phases = 1 + _corrections(source, options)
+    return phases + (phases * (FITS + source.dimension // 2) if options.dissipation else 0)
+
+
+def usual_fits(source, options):
+    """Return how many fits there are as a rule, for a prediction of the time."""
+    phases = 1 + _corrections(source, options)
+    return phases * (USUAL_FITS if options.dissipation else 1)
+
+
+def _corrections(source, options):
+    return options.corrections if source.step else 0
+
+
+@dataclass
 class Refits:
-    """What is to be fitted next, and how far it is. The same on every rank.
+    """The fits of one problem, the same on every rank. Collective.
 
-    source: the `SampleSource` as it came; points (P, D): where models are compared; options: FitOptions; layout, communicator, threads: of
-    passes over the source.
-    Attributes: damping γ (n,), or None; fits: how many there were; damping_is_new: whether γ has just become known, so that other features
-    may suit better; last_is_worse: whether the last fit is to be forgotten for the one before.
+    source       the `SampleSource` as it came
+    pool         of its samples
+    options      FitOptions
+    search       search(γ or None, number of the fit) -> (basis, HiddenLayer), which suit ∇H
+    solve        solve(layer, source, digest of what its velocities depend on besides the samples, number) -> (FeatureMap, Solution)
+    layout, communicator, threads  of passes over the source
+    `run` sets: fits, how many; step, what is told of pairs of states, or None; damping, what is told of γ, or None.
     """
 
-    def __init__(self, source, points, options, layout, communicator, threads):
-        self._source, self._points, self._layout, self._communicator, self._threads = source, points, layout, communicator, threads
-        self._corrections = options.corrections if source.step else 0
-        self.damping = np.zeros(source.dimension // 2) if options.dissipation else None
-        self.fits, self._fits_for_damping = 0, 0
-        self.damping_is_new, self._was_new, self.last_is_worse = False, False, False
-        self._broyden, self._model, self._gradient, self._changes = _Broyden(), None, None, []
+    source: Any
+    pool: Any
+    options: Any
+    search: Callable
+    solve: Callable
+    layout: Any
+    communicator: Any
+    threads: int
+    fits: int = 0
+    step: dict | None = None
+    damping: dict | None = None
 
-    @staticmethod
-    def most(source, options):
-        """Return how many fits there are at most."""
-        corrections = options.corrections if source.step else 0
-        return 1 + corrections + ((corrections + 2) * (FITS + source.dimension // 2) if options.dissipation else 0)
+    def run(self):
+        """Return the `Fitted` of the last fit that was a gain."""
+        self._domain = np.stack([self.pool.lower, self.pool.upper], axis=1)
+        self._broyden, self._is_new = _Broyden(), self.options.dissipation
+        basis, layer = self.search(None, 0)
+        damping = np.zeros(self.source.dimension // 2) if self.options.dissipation else None
+        best = self._with_damping(self._fit(Fitted(basis, layer, None, None, damping), None), None)
+        told = self.damping
+        if self.source.step:
+            errors, best_error = [self._step_error(best)], 0
+            for _ in range(self.options.corrections):
+                corrector = best.model(self._domain)
+                corrected = self._with_damping(self._fit(best, corrector), corrector)
+                errors.append(self._step_error(corrected))
+                if not errors[-1] < errors[best_error]:
+                    self.damping = told
+                    break
+                best, best_error, told = corrected, len(errors) - 1, self.damping
+                if errors[-1] > GAIN * errors[-2]:
+                    break
+            self.step = {
+                **self.source.step._asdict(),
+                "corrections": best_error,
+                "order": self.source.step.order * (1 + best_error),
+                "step_errors": errors,
+                "stop_reason": "done" if best_error == self.options.corrections else "another correction gains nothing",
+            }
+        return best
 
-    @staticmethod
-    def usual(source, options):
-        """Return how many fits there are as a rule, for a prediction of the time."""
-        return 1 + (options.corrections if source.step else 0) + (USUAL_FITS if options.dissipation else 0)
-
-    @property
-    def source(self):
-        """The source of the next fit."""
-        return freed(self._source, self._model, self.damping)
-
-    @property
-    def digest(self):
-        """What the velocities of the next fit depend on besides the samples, in 16 letters."""
-        numbers = [self.damping, *((self._model.coefficients, self._model.damping) if self._model else ())]
-        return sha256(b"".join(array.tobytes() for array in numbers if array is not None)).hexdigest()[:16]
-
-    @property
-    def report(self):
-        """How rows were made of pairs of states, fit for JSON, or None: rule, size h, corrections, order of the error in h, and changes, by
-        how much of ‖∇Ĥ‖ each correction changed ∇Ĥ."""
-        if not self._source.step:
-            return None
-        done = len(self._changes) - self.last_is_worse
-        order = self._source.step.order * (1 + done)
-        return {**self._source.step._asdict(), "corrections": done, "order": order, "changes": self._changes}
-
-    def goes_on(self, model):
-        """Take in the model of the last fit; return whether there is another one to make. Collective."""
+    def _fit(self, last, corrector):
+        """Return the `Fitted` of the layer and γ of another one, to rows that a model has corrected, or None."""
+        source = freed(self.source, corrector, last.damping)
+        numbers = [last.damping, *((corrector.coefficients, corrector.damping) if corrector else ())]
+        digest = sha256(b"".join(array.tobytes() for array in numbers if array is not None)).hexdigest()[:16] if self.fits else ""
+        feature_map, solution = self.solve(last.layer, source, digest, self.fits)
         self.fits += 1
-        self.damping_is_new = False
-        if self.damping is not None and not self._has_settled(model):
-            return True
-        if self._gradient is not None and not self._gains(model):
-            return False
-        if len(self._changes) == self._corrections:
-            return False
-        self._model, self._gradient, self._fits_for_damping = model, model.gradient(self._points), 0
-        return True
+        return replace(last, feature_map=feature_map, solution=solution)
 
-    def _has_settled(self, model):
-        """Go on to the next γ; return whether that is no other one."""
-        self._fits_for_damping += 1
-        change = self._broyden.step(self.damping, self._left_over(self.source, model))
-        before, self.damping = self.damping, np.maximum(self.damping + change, 0)
-        change = np.abs(self.damping - before).max() / max(self.damping.max(), TINY)
-        if change <= ROUGHLY and not self._was_new:
-            self.damping_is_new = self._was_new = True
-            self._fits_for_damping = 0
-            return False
-        return change <= SETTLED or self._fits_for_damping >= FITS + len(self.damping)
+    def _with_damping(self, fitted, corrector):
+        """Return the `Fitted` with the γ that suits it, after as many fits as that takes."""
+        if fitted.damping is None:
+            return fitted
+        self._broyden.begin()
+        free, changes = np.ones(len(fitted.damping), dtype=bool), []
+        asked = wanted = fitted.damping
+        for _ in range(FITS + len(free)):
+            more, size = self._left_over(fitted, corrector)
+            asked = fitted.damping + np.where(free, self._broyden.step(fitted.damping, np.where(free, more, 0)), 0)
+            changes.append(float(np.max(np.abs(asked - fitted.damping) * size)))
+            wanted = np.where(free, asked, wanted)
+            has_stalled = len(changes) - 1 - int(np.argmin(changes)) >= PATIENCE
+            if self._is_new and (changes[-1] <= NEARLY or has_stalled):
+                self._is_new = False
+                basis, layer = self.search(asked, self.fits)
+                fitted = replace(fitted, basis=basis, layer=layer)
+                self._broyden.begin()
+                changes = []
+            elif free[asked < 0].any() and (changes[-1] <= NEARLY or has_stalled):
+                free &= asked >= 0
+                self._broyden.begin()
+                changes = []
+            elif changes[-1] <= SETTLED or has_stalled:
+                break
+            fitted = self._fit(replace(fitted, damping=np.where(free, asked, 0.0)), corrector)
+        self.damping = {
+            "damping": fitted.damping.tolist(),
+            "asked": wanted.tolist(),
+            "last_change": changes[-1] if changes else None,
+            "settled": bool(changes and min(changes) <= np.sqrt(SETTLED)),
+        }
+        return fitted
 
-    def _gains(self, model):
-        """Note by how much a correction changed the model; return whether another one would gain anything."""
-        gradient = model.gradient(self._points)
-        size = np.linalg.norm(gradient)
-        self._changes.append(float(np.linalg.norm(gradient - self._gradient) / size) if size else 0.0)
-        if len(self._changes) == 1:
-            return True
-        before, last = self._changes[-2:]
-        self.last_is_worse = not last < before
-        return last < GAIN * before
-
-    def _left_over(self, source, model):
-        """Return what least squares of the rows along momenta add to γ, (n,)."""
-        n = source.dimension // 2
+    def _left_over(self, fitted, corrector):
+        """Return what least squares of the rows along momenta add to γ, (n,), and ‖dq_i/dt‖/‖dp_i/dt‖, by which γ_i shares in dp_i/dt."""
+        source, model, n = freed(self.source, corrector, fitted.damping), fitted.model(self._domain), self.source.dimension // 2
+        layout = self.layout
 
         def leaf(block):
-            points, velocities, _ = read_finite(source, *self._layout.bounds(block))
-            left = -velocities[:, n:] - model.gradient(points)[:, :n]
-            return np.stack([(velocities[:, :n] * left).sum(axis=0), (velocities[:, :n] ** 2).sum(axis=0)])
+            points, velocities, _ = read_finite(source, *layout.bounds(block))
+            drifts, kicks = velocities[:, :n], velocities[:, n:]
+            left = -kicks - model.gradient(points)[:, :n]
+            return np.stack([(drifts * left).sum(axis=0), (drifts**2).sum(axis=0), (kicks**2).sum(axis=0)])
 
-        sums = tree_reduce(self._communicator, self._layout, leaf, add_in_place, self._threads, name="damping")
-        along, squares = self._communicator.broadcast(sums)
-        return np.divide(along, squares, out=np.zeros(n), where=squares > 0)
+        sums = tree_reduce(self.communicator, layout, leaf, add_in_place, self.threads, name="damping")
+        along, drifts, kicks = self.communicator.broadcast(sums)
+        size = np.sqrt(np.divide(drifts, kicks, out=np.ones(n), where=kicks > 0))
+        return np.divide(along, drifts, out=np.zeros(n), where=drifts > 0), size
+
+    def _step_error(self, fitted):
+        """Return how far the model's own steps miss the next states, of a step: ‖φ_h(x) - x'‖/‖x' - x‖ over pairs of the pool."""
+        step, every = self.source.step, max(1, len(self.pool.points) // COMPARED)
+        points, velocities = self.pool.points[::every], vector_field_from_gradient(self.pool.gradients[::every])
+        before = step.before(points, velocities)
+        with np.errstate(all="ignore"):
+            moved = (runge_kutta_step(fitted.model(self._domain).vector_field, before, step.size) - before) / step.size
+            error = np.linalg.norm(moved - velocities) / np.linalg.norm(velocities)
+        return float(error) if np.isfinite(error) else np.inf
 
 
 class _Broyden:
@@ -128,11 +194,15 @@ class _Broyden:
     def __init__(self):
         self._derivative, self._last = None, None
 
+    def begin(self):
+        """Take the next values for those of another problem, whose derivative is about the same."""
+        self._last = None
+
     def step(self, place, values):
         """Return the change (n,) of the place (n,) that is to bring the values (n,) to 0."""
         if self._derivative is None:
             self._derivative = -np.eye(len(place))
-        elif (moved := place - self._last[0]) @ moved > 0:
+        elif self._last is not None and (moved := place - self._last[0]) @ moved > 0:
             self._derivative += np.outer(values - self._last[1] - self._derivative @ moved, moved) / (moved @ moved)
         self._last = place, values
         return -np.linalg.solve(self._derivative, values)

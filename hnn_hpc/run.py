@@ -157,6 +157,10 @@ def open_sources(job):
     data = job.data
     if isinstance(data, FileData):
         return *_open_files(data, job.options), None if data.reference_point is None else (data.reference_point, data.reference_energy)
+    if job.options.rule is not None or job.options.stride != 1:
+        raise UserError(
+            "dynamics.rule and dynamics.stride are for files of trajectories; samples of a system have velocities: leave them out"
+        )
     x0 = data.system.reference_point if data.reference_point is None else data.reference_point
     H0 = data.system.energy(x0) if data.reference_energy is None else data.reference_energy
     train = SystemSamples(data.system, data.samples, data.seed)
@@ -173,7 +177,8 @@ def _open_files(data, options):
     if data.test_fraction is None:
         return train, None
     kept = max(1, round(train.count * data.test_fraction))
-    return RowRange(train, 0, train.count - kept), RowRange(train, train.count - kept, kept)
+    shared = options.stride if train.step else 0  # rows that have states in common with the first of the test
+    return RowRange(train, 0, max(1, train.count - kept - shared)), RowRange(train, train.count - kept, kept)
 
 
 def _check_lsqr(source, options):

@@ -20,7 +20,7 @@ from hnn_hpc.peak_memory import peak_memory_bytes
 from hnn_hpc.progress import stage
 from hnn_hpc.provenance import versions
 from hnn_hpc.random_streams import random_stream
-from hnn_hpc.refits import Refits
+from hnn_hpc.refits import Refits, most_fits
 from hnn_hpc.samples import (
     MIDPOINT,
     ArrayTrajectories,
@@ -44,26 +44,33 @@ ARRAYS_OF_SOLUTION = ("coefficients", "covariance_factor", "spectrum")  # too la
 @dataclass(frozen=True)
 class Fit:
     """What training gives: `model` (HamiltonianModel), `solution` (Solution, with the certificate) and `record`, a dict of plain values:
-    samples, dof, sampler_report, basis (the report of `basis.Basis`; None for other samplers than "anchored"), threads, seconds {data,
-    sampling, solve, total} and peak_memory_bytes, the largest of all ranks; predicted {seconds of the solve, memory_bytes}, told before it
-    (see `solvers.costs`); resumed, whether the fit went on from a checkpoint, and blocks_taken_over, how many blocks that had done. With
-    dask `predicted` is None, and threads and memory are those of this process alone.
+    samples, dof, sampler_report, basis (the report of `basis.Basis`; None for other samplers than "anchored"), step (of pairs of states:
+    rule, size, corrections, order, step_errors, stop_reason) and damping (damping, asked, last_change, settled), each None where there is
+    none (see `refits`), threads, seconds {data, sampling, solve, total} and peak_memory_bytes, the largest of all ranks; predicted {seconds
+    of all solves, memory_bytes}, told before each (see `solvers.costs`); resumed, whether the fit went on from a checkpoint, and
+    blocks_taken_over, how many blocks that had done. With dask `predicted` is None, and threads and memory are those of this process alone.
     """
 
     model: HamiltonianModel
     solution: Solution
     record: dict
 
-    def energy_deviation(self, x, x0):
+    def energy_deviation(self, x, x0, mean_over=None):
         """Return the standard deviation of Ĥ(x) - Ĥ(x0), shape (...), for x (..., D) and one point x0 (D,): of the noise in the data alone.
 
-        Twice as much is an error bar of 95 %. Of a fit with covariance=True, and best with ridge="gcv"; the noise counts as independent and
-        of one size in all rows (see `solvers.ridge.covariance_factor`). Errors: `UserError` where the fit has no covariance.
+        mean_over: an axis of x, such as that of time, for the mean of Ĥ along it. Twice the deviation is an error bar of 95 %. Of a fit
+        with covariance=True, and best with ridge="gcv"; the noise counts as independent and of one size in all rows (see
+        `solvers.ridge.covariance_factor`), and γ as known.
+        Errors: `UserError` where the fit has no covariance, and for rows of pairs of states, whose noise is not independent.
         """
         if self.solution.covariance_factor is None:
             raise UserError("this fit has no covariance of its coefficients, which error bars are made of; pass covariance=True to fit")
-        features = self.model.feature_map.values
-        return np.linalg.norm((features(x) - features(x0)) @ self.solution.covariance_factor, axis=-1)
+        if self.record["step"]:
+            raise UserError("error bars need velocities of their own: those made of pairs of states share states, and so their noise")
+        features = self.model.feature_map.values(x)
+        if mean_over is not None:
+            features = features.mean(axis=mean_over)
+        return np.linalg.norm((features - self.model.feature_map.values(x0)) @ self.solution.covariance_factor, axis=-1)
 
 
 def fit(
@@ -127,7 +134,7 @@ def fit(
     communicator = as_communicator(comm)
     with communicator.together():
         no_dask = {"comm": comm, "checkpoint": checkpoint, "memory_per_rank": memory_per_rank}
-        kind = _kind_of(points, velocities, energies, time_step, client, no_dask)
+        kind = _kind_of(points, velocities, energies, time_step, client, no_dask, rule is not None or stride != 1)
         how = {"bandwidth": bandwidth, "supports": supports, "separable": separable, "coordinates": coordinates or {}}
         how |= {"activation": activation, "solver": solver, "rcond": rcond, "ridge": ridge, "seed": seed}
         how |= {"rule": rule, "stride": stride, "corrections": corrections, "dissipation": dissipation}
@@ -161,10 +168,10 @@ WITHOUT_DASK = {
 }
 
 
-def _kind_of(points, velocities, energies, time_step, client, no_dask):
+def _kind_of(points, velocities, energies, time_step, client, no_dask, pairs):
     """Return what the samples of `fit` are: "arrays", "trajectories", "dask arrays" or "file"; `UserError` for what does not go together.
 
-    no_dask: {argument: its value} of those that dask has no use for.
+    no_dask: {argument: its value} of those that dask has no use for; pairs: whether anything is said of pairs of states.
     """
     if isinstance(points, str | os.PathLike):
         if velocities is not None or energies is not None:
@@ -174,11 +181,15 @@ def _kind_of(points, velocities, energies, time_step, client, no_dask):
         kind = "dask arrays" if any(map(is_dask_array, (points, velocities, energies))) else "arrays"
         if kind == "arrays" and velocities is None and energies is None and time_step is not None:
             kind = "trajectories"
+        elif velocities is None and time_step is not None:
+            raise UserError("trajectories (T, N, D) without velocities must be an array of numpy, or a file, and have no energies")
         elif velocities is None:
             raise UserError(
                 "velocities are missing: dx/dt at the points, of the same shape; a file of samples has its own, and trajectories (T, N, D) "
                 "do without where time_step is given"
             )
+    if pairs and kind not in ("trajectories", "file"):
+        raise UserError("rule and stride are for trajectories without velocities, and these samples have some; leave them out")
     if time_step is not None and kind != "trajectories":
         raise UserError(f"time_step = {time_step!r} is for trajectories (T, N, D) without velocities and energies; leave it out")
     if kind in ("arrays", "trajectories") and client is not None:
@@ -217,8 +228,8 @@ def fit_source(source, options, communicator, progress=None, require_certified=T
             start_petsc()  # a missing one is to be noticed now
         if checkpoint and communicator.is_root:
             solvers = [some.solver for some in (the_plan, the_plan.if_well_conditioned) if some]
-            refits = [REFIT.format(number) for number in range(1, Refits.most(source, options))]
-            checkpoint.prepare([prefix + solver for solver in solvers for prefix in ("", FIRST_FIT, *refits)])
+            refits = ["", *(REFIT.format(number) for number in range(1, most_fits(source, options)))]
+            checkpoint.prepare([prefix + solver for solver in solvers for prefix in (*refits, *(refit + FIRST_FIT for refit in refits))])
 
     with single_threaded_blas():
         with stage(progress, "survey", 1) as done:
@@ -227,35 +238,40 @@ def fit_source(source, options, communicator, progress=None, require_certified=T
         surveyed = time.perf_counter()
         how = {"covariance": covariance, "require_certified": require_certified, "progress": progress, "checkpoint": checkpoint}
         solver = OutputLayerSolver(source, pool, options, the_plan, threads, communicator, **how)
-        basis, layer = _searched_layer(solver)
-        sampled = time.perf_counter()
-        domain = np.stack([pool.lower, pool.upper], axis=1)
-        refits = Refits(source, pool.points, options, the_plan.layout, communicator, threads)
-        feature_map, solution, predicted = solver.solve(layer)
-        before = feature_map, solution
-        while refits.goes_on(HamiltonianModel(feature_map, solution.coefficients, 0.0, False, domain, damping=refits.damping)):
-            before = feature_map, solution
-            solver = replace(solver, source=refits.source, targets=refits.digest)
-            if refits.damping_is_new:
-                solver = replace(solver, pool=replace(pool, gradients=undamped_gradient(pool.gradients, refits.damping)))
-                basis, layer = _searched_layer(solver)
-            feature_map, solution, _ = solver.solve(layer, REFIT.format(refits.fits))
-        if refits.last_is_worse:
-            feature_map, solution = before
-        constant = _constant(feature_map, solution.coefficients, reference, pool)
+        searched, predictions = [], []
+
+        def search(damping, number):
+            told = pool if damping is None else replace(pool, gradients=undamped_gradient(pool.gradients, damping))
+            begun = time.perf_counter()
+            found = _searched_layer(replace(solver, pool=told), REFIT.format(number) if number else "")
+            searched.append(time.perf_counter() - begun)
+            return found
+
+        def solve(layer, targets_of, digest, number):
+            renewed = replace(solver, source=targets_of, targets=digest)
+            feature_map, solution, predicted = renewed.solve(layer, REFIT.format(number) if number else "")
+            predictions.append(predicted)
+            return feature_map, solution
+
+        refits = Refits(source, pool, options, search, solve, the_plan.layout, communicator, threads)
+        fitted = refits.run()
+        basis, layer, feature_map, solution = fitted.basis, fitted.layer, fitted.feature_map, fitted.solution
+        constant = _constant(feature_map, solution.coefficients, reference, pool, source)
+    seconds, most = sum(each["seconds"] for each in predictions), max(each["memory_bytes"] for each in predictions)
+    predicted, domain = {"seconds": seconds, "memory_bytes": most}, np.stack([pool.lower, pool.upper], axis=1)
     provenance = _provenance(source, options, solution, basis)
     known = constant is not None
-    model = HamiltonianModel(feature_map, solution.coefficients, constant or 0.0, known, domain, provenance, refits.damping)
+    model = HamiltonianModel(feature_map, solution.coefficients, constant or 0.0, known, domain, provenance, fitted.damping)
     ended = time.perf_counter()
     record = {
         "samples": source.count,
         "dof": source.dimension // 2,
         "sampler_report": layer.report,
         "basis": basis and basis.report,
-        "step": refits.report,
-        "damping": None if refits.damping is None else refits.damping.tolist(),
+        "step": refits.step,
+        "damping": refits.damping,
         "threads": the_plan.threads,
-        "seconds": {"data": surveyed - start, "sampling": sampled - surveyed, "solve": ended - sampled, "total": ended - start},
+        "seconds": {"data": surveyed - start, "sampling": sum(searched), "solve": ended - surveyed - sum(searched), "total": ended - start},
         "peak_memory_bytes": max(communicator.all_gather(peak_memory_bytes())),
         "predicted": predicted if communicator.reads_samples else None,
         "resumed": checkpoint is not None and checkpoint.resumed,
@@ -264,23 +280,22 @@ def fit_source(source, options, communicator, progress=None, require_certified=T
     return Fit(model, solution, record)
 
 
-def _searched_layer(solver):
-    """Return (the `Basis` that suits the pool of an `OutputLayerSolver`, None for other samplers than "anchored"; the `HiddenLayer`)."""
+def _searched_layer(solver, prefix):
+    """Return (the `Basis` that suits the pool of an `OutputLayerSolver`, None for other samplers than "anchored"; the `HiddenLayer`).
+
+    For a sampler on learned energies after a first fit, whose name in the checkpoint begins with the prefix.
+    """
     pool, options, basis = solver.pool, solver.options, None
     if options.sampler == "anchored":
         with stage(solver.progress, "search", 1) as done:
             basis = choose_basis(pool, options, solver.communicator, solver.threads)
             done()
-    return basis, _sampled_layer(pool, options, solver.communicator, solver, basis)
-
-
-def _sampled_layer(pool, options, communicator, solver, basis):
-    """Return the `HiddenLayer`; for a sampler on learned energies, after a first fit by the `OutputLayerSolver`."""
     first_sampler = SAMPLERS[options.sampler].energies_from
     if first_sampler:
-        feature_map, solution, _ = solver.solve(_draw(first_sampler, pool, options, communicator), FIRST_FIT)
+        first = _draw(first_sampler, pool, options, solver.communicator)
+        feature_map, solution, _ = solver.solve(first, prefix + FIRST_FIT)
         pool = replace(pool, energies=feature_map.energy(pool.points, solution.coefficients))
-    return _draw(options.sampler, pool, options, communicator, basis)
+    return basis, _draw(options.sampler, pool, options, solver.communicator, basis)
 
 
 def _draw(sampler, pool, options, communicator, basis=None):
@@ -297,14 +312,17 @@ def _draw(sampler, pool, options, communicator, basis=None):
     return layer
 
 
-def _constant(feature_map, coefficients, reference, pool):
-    """Return c = H(x0) - Φ(x0)·w; without a reference the mean of H - Φ·w over the pool's energies; None without those."""
+def _constant(feature_map, coefficients, reference, pool, source):
+    """Return c = H(x0) - Φ(x0)·w; without a reference the mean of H - Φ·w over the pool's energies, or over those that the states of
+    trajectories have; None without those."""
     if reference is not None:
         x0, H0 = reference
         return H0 - float(feature_map.energy(x0, coefficients))
-    if pool.energies is None:
+    known = (pool.points, pool.energies) if pool.energies is not None else getattr(source, "known_energies", None)
+    if known is None:
         return None
-    return float(np.mean(pool.energies - feature_map.energy(pool.points, coefficients)))
+    points, energies = known
+    return float(np.mean(energies - feature_map.energy(points, coefficients)))
 
 
 def _provenance(source, options, solution, basis):

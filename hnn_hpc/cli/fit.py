@@ -11,6 +11,7 @@ from hnn_hpc.run import run_job
 from hnn_hpc.run_files import MODEL_FILE, RESULT_FILE
 from hnn_hpc.run_place import restarts_by_slurm
 
+CLEARLY = 1e-3  # so far below 0, of the largest, a damping is asked for that is none
 MOST_NAMES = 8  # of coordinates in a row of the table
 HELP = "learn a Hamiltonian as a job file says"
 PETSC_HELP = "words after -- are options of PETSc for the solver lsqr, as in: --set solver.name=lsqr -- -ksp_monitor -ksp_max_it 30"
@@ -50,7 +51,7 @@ def describe(result):
         [
             ("samples", f"{count(result['samples'], 'sample')} of {count(2 * result['dof'], 'coordinate')}"),
             ("velocities", result["step"] and _velocities(result["step"])),
-            ("damping", result["damping"] and ", ".join(f"{gamma:.6g} p{i}" for i, gamma in enumerate(result["damping"], start=1))),
+            ("damping", result["damping"] and _damping(result["damping"])),
             ("features", f"{count(result['features'], 'feature')}, {result['sampler']}"),
             ("supports", basis and _supports(basis, _origin(result, "supports"))),
             ("bandwidth", basis and _bandwidths(basis, _origin(result, "bandwidth"))),
@@ -81,11 +82,19 @@ def describe(result):
 
 
 def _velocities(step):
-    """Return in words how velocities were made of states, and what the corrections of that changed."""
+    """Return in words how velocities were made of states, and how well the model makes these steps."""
     made = f"of states {step['size']:g} apart, by the rule {step['rule']}, {count(step['corrections'], 'correction')}"
-    if not step["changes"]:
-        return f"{made}: an error of order {step['order']} in the step"
-    return f"{made}: order {step['order']} in the step; the last changed ∇H by {scientific(step['changes'][-1])}"
+    missed = f"the model's steps miss the next states by {scientific(step['step_errors'][step['corrections']])} of a step"
+    return f"{made}; {missed}{'' if step['stop_reason'] == 'done' else ', and another correction gains nothing'}"
+
+
+def _damping(told):
+    """Return γ in words, and what there is to know of it."""
+    text = ", ".join(f"{gamma:.6g} p{i}" for i, gamma in enumerate(told["damping"], start=1))
+    wanted = [f"{asked:.2g} p{i}" for i, asked in enumerate(told["asked"], start=1) if asked < -CLEARLY * max(map(abs, told["asked"]))]
+    if wanted:
+        text += f"; the data ask for {', '.join(wanted)}: energy is fed in, or signs or columns are mixed up"
+    return text if told["settled"] else f"{text}, not settled: the last change was {scientific(told['last_change'])} of dp/dt"
 
 
 def _supports(basis, origin):

@@ -11,7 +11,7 @@ from hnn_hpc.features import check_requirements
 from hnn_hpc.forecast import MOST_RANKS, UPPER_BOUND, Forecast
 from hnn_hpc.job import load_job
 from hnn_hpc.peak_memory import peak_memory_bytes
-from hnn_hpc.refits import Refits
+from hnn_hpc.refits import usual_fits
 from hnn_hpc.run import open_sources
 from hnn_hpc.run_files import CHECKPOINT, check_directory, make_directory
 from hnn_hpc.run_place import told
@@ -83,7 +83,7 @@ def run(arguments, communicator, progress):
         raise UserError(f"another run is at work in {job.directory}: {run}; wait for it, end it, or give another --output to this one")
     Checkpoint(job.directory / CHECKPOINT, job.checkpoint_seconds, arguments.resume, arguments.force, say=_say).prepare()
 
-    solves = Refits.usual(source, job.options)
+    solves = usual_fits(source, job.options)
     forecast = Forecast(source.count, source.dimension, job.options, request.nodes * request.tasks, request.cores, program, solves=solves)
     cost = forecast.of(chosen)
     partitions = _partitions(arguments)

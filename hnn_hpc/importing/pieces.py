@@ -50,7 +50,7 @@ def time_step(times, order, edges, place, tolerance=TOLERANCE):
             f"{place(row)}: time {how} {times[row]:.10g} within a trajectory; "
             "sort its rows by time, or tell trajectories apart by --trajectory"
         )
-    usual = np.median(steps[inside])
+    usual = np.sort(steps[inside])[np.count_nonzero(inside) // 2]  # one that there is
     deviations = np.where(inside, np.abs(steps / usual - 1), 0)
     largest = float(deviations.max())
     for where in np.flatnonzero(deviations > tolerance)[:1]:

@@ -17,7 +17,7 @@ class StepSamples:
     """The rows of T trajectories of N states: T (N - s) pairs of states that are s = `stride` steps apart (a `SampleSource`).
 
     states: with trajectories T, states N, dimension D, time_step, read_states(start, stop) -> (stop - start, D) of the T N states one after
-    the other, location, description and reference.
+    the other, some_energies() -> (states, their energies) or None, location, description and reference.
     """
 
     states: Any
@@ -63,6 +63,16 @@ class StepSamples:
     def _pairs(self):
         return self.states.states - self.stride
 
+    @property
+    def known_energies(self):
+        """Some states (B, D) with their energies (B,), from all over the data, which fix the constant of H; or None."""
+        return self.states.some_energies()
+
+    def location_of(self, name, row):
+        """Return which pair of states a row was made of, for messages."""
+        trajectory, n = divmod(row, self._pairs)
+        return f"{self.location} (of the states {n} and {n + self.stride} of trajectory {trajectory})"
+
     def read(self, start, stop):
         """Return the rows [start, stop) as `Samples` without energies: pair n of trajectory t is row t (N - s) + n."""
         trajectory, n = np.divmod(np.arange(start, stop), self._pairs)
@@ -97,6 +107,9 @@ class ArrayTrajectories:
     @property
     def description(self):
         return {"source": "arrays", "time_step": self.time_step}
+
+    def some_energies(self):
+        return None
 
     def read_states(self, start, stop):
         """Return the states [start, stop) of all trajectories one after the other, (stop - start, D)."""

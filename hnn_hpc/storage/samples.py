@@ -15,6 +15,7 @@ from hnn_hpc.storage.atomic import written_beside
 from hnn_hpc.storage.attributes import read_attribute
 from hnn_hpc.storage.schema import check_phase_space, check_shape, checked_dataset, create_file, damage_reported, open_file
 
+MOST_TRAJECTORIES, STATES_OF_EACH = 64, 64  # whose energies fix the constant of H
 PROVENANCE = ("system", "parameters", "box", "seed", "units", "model", "method")
 
 
@@ -61,8 +62,8 @@ class SampleFile:
 class TrajectoryFile:
     """The states of the trajectories of an HDF5 file, for `samples.StepSamples`: T trajectories of N states of D coordinates.
 
-    Velocities are not needed, and not read. Where the file names no reference, but energies, the first state is it. Opening checks as
-    `SampleFile` does; many processes and threads may read, and copies open the file for themselves.
+    Velocities are not needed, and not read. Opening checks as `SampleFile` does; many processes and threads may read, and copies open the
+    file for themselves.
     """
 
     def __init__(self, path):
@@ -75,8 +76,21 @@ class TrajectoryFile:
                     f"{self.location} has /trajectories without /velocities, but no /time_step, the time from one state to the next, which "
                     "velocities are made with; add this number"
                 )
-            self.reference = _read_reference(self._file, self.dimension) or _first_energy(self._file)
+            self.reference = _read_reference(self._file, self.dimension)
+            self._has_energies = "energies" in self._file and bool(_checked_energies(self._file, self._dataset))
             self.description = _read_description(self._file)
+
+    def some_energies(self):
+        """Return some states (B, D) and their energies (B,), those that are finite, from all over the file; None where there are none."""
+        if not self._has_energies:
+            return None
+        with damage_reported(self.location):
+            chosen = np.unique(np.linspace(0, self.trajectories - 1, MOST_TRAJECTORIES, dtype=int))
+            steps = slice(None, None, max(1, self.states // STATES_OF_EACH))
+            states = np.concatenate([self._dataset[one, steps] for one in chosen]).astype(np.float64)
+            energies = np.concatenate([self._file["energies"][one, steps] for one in chosen]).astype(np.float64)
+        finite = np.isfinite(energies) & np.isfinite(states).all(axis=1)
+        return (states[finite], energies[finite]) if finite.any() else None
 
     def read_states(self, start, stop):
         """Return the states [start, stop) of the T N, one trajectory after the other, (stop - start, D) float64."""
@@ -103,6 +117,8 @@ def open_samples(path, rule=None, stride=1):
     """
     with damage_reported(path), open_file(path, "samples") as file:
         without_velocities = "trajectories" in file and "velocities" not in file
+        if stride != 1 and not (without_velocities or rule):
+            raise UserError(f"{file.filename} has velocities, so stride = {stride} has no use; leave it out, or give a rule")
         if rule and "trajectories" not in file:
             raise UserError(f"{file.filename} has no /trajectories, of which rule = {rule!r} could make velocities; leave the rule out")
     return StepSamples(TrajectoryFile(path), rule or MIDPOINT, stride) if without_velocities or rule else SampleFile(path)
@@ -213,15 +229,6 @@ def _read_time_step(file):
     if not 0 < time_step < math.inf:
         raise UserError(f"{file.filename}: /time_step is {time_step}; expected a positive number")
     return time_step
-
-
-def _first_energy(file):
-    """Return (x0, H(x0)) of the first state of trajectories with energies, or None."""
-    if "energies" not in file:
-        return None
-    trajectories = _checked_positions(file)
-    x0, energy = trajectories[0, 0].astype(np.float64), float(_checked_energies(file, trajectories)[0, 0])
-    return (x0, energy) if np.isfinite(x0).all() and np.isfinite(energy) else None
 
 
 def _read_description(file):

@@ -58,8 +58,7 @@ def noise():
         starts = starts[system.energy(starts) < BOUND][:100]
         states = accurate_trajectories(system, starts, 0.5, 20)
         energy = found.model.energy(states).mean(axis=1)
-        features = found.model.feature_map.values(states).mean(axis=1) - found.model.feature_map.values(np.zeros(4))
-        deviation = np.linalg.norm(features @ found.solution.covariance_factor, axis=1)
+        deviation = found.energy_deviation(states, np.zeros(4), mean_over=1)
         everywhere = np.abs(found.model.energy(test) - system.energy(test)) < 2 * found.energy_deviation(test, np.zeros(4))
         inside.append([np.mean(np.abs(energy - system.energy(starts)) < 2 * deviation), everywhere.mean()])
     along, everywhere = np.mean(inside, axis=0)

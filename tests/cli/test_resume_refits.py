@@ -1,5 +1,7 @@
 """A fit that is interrupted in one of its later fits, to rows that the first one has corrected, goes on to the same bits."""
 
+import json
+
 import h5py
 import numpy as np
 import pytest
@@ -48,7 +50,10 @@ def test_it_goes_on_to_the_same_bits(monkeypatch, whole, capsys, share):
         assert main(["fit", "job.toml", "--quiet", "--output", "counted"]) == 0
     call = int(share * len(calls))
     assert interrupted_at(monkeypatch, call) == 75
-    assert main(["fit", "job.toml", "--quiet", "--resume"]) == 0
+    capsys.readouterr()
+    assert main(["fit", "job.toml", "--quiet", "--resume", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["resumed"] and result["blocks_taken_over"] > 0
     model = load_model("results/job/model.h5")
     for name in ("weights", "coefficients", "constant"):
         np.testing.assert_array_equal(getattr(model, name), getattr(whole, name))

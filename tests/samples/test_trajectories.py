@@ -71,11 +71,19 @@ def test_a_file_of_trajectories_without_velocities(tmp_path, trajectories):
     assert RowRange(source, 2, 3).step == source.step
 
 
-def test_energies_of_states_fix_the_constant(tmp_path, trajectories):
-    path = write(tmp_path / "states.h5", trajectories=trajectories, time_step=H, energies=HENON.energy(trajectories))
-    x0, energy = open_samples(path).reference
-    np.testing.assert_array_equal(x0, trajectories[0, 0])
-    assert energy == HENON.energy(trajectories[0, 0])
+def test_some_energies_of_states_are_told(tmp_path, trajectories):
+    energies = HENON.energy(trajectories)
+    energies[0, 0] = np.nan
+    source = open_samples(write(tmp_path / "states.h5", trajectories=trajectories, time_step=H, energies=energies))
+    states, found = source.known_energies
+    assert len(found) == T * N - 1
+    np.testing.assert_allclose(found, HENON.energy(states))
+    assert open_samples(write(tmp_path / "none.h5", trajectories=trajectories, time_step=H)).known_energies is None
+
+
+def test_a_row_is_told_by_its_states(trajectories):
+    source = StepSamples(ArrayTrajectories(trajectories, H), "midpoint", 2)
+    assert source.location_of("points", 4) == "the arrays (of the states 1 and 3 of trajectory 1)"
 
 
 def test_velocities_of_the_file_are_taken_unless_there_is_a_rule(tmp_path, trajectories):
