@@ -12,8 +12,10 @@ from hnn_hpc.prediction.arguments import checked_rollout
 from hnn_hpc.samples.survey import coordinate_name
 from hnn_hpc.values import finite_number, whole_number
 
-ROUNDS = 60  # of bisection, at worst; Newton's method takes three or four
-ROUND_OFF = 1e-14  # of x_s at the crossing, in units of the state; the crossing is off by this over the speed dx_s/dt
+ROUNDS = 60  # of bisection, at worst; Newton's method takes four
+# Of a step: after a Newton step so short the next one ends at round-off. Of a learned ∇Ĥ that is 1e-14 to 1e-12, of coefficients that
+# cancel, and no bound on the distance that is known beforehand would ever be met.
+CLOSE = 2.0**-24
 
 
 def section_points(hamiltonian, starts, crossings, time_step, steps, coordinate=0, value=0.0, must_cross=True):
@@ -41,12 +43,13 @@ def section_points(hamiltonian, starts, crossings, time_step, steps, coordinate=
     for _ in range(steps):
         with np.errstate(all="ignore"):
             stepped = runge_kutta_step(hamiltonian.vector_field, x, time_step)
-        crossed = (x[:, s] < value) & (stepped[:, s] >= value)
+        is_finite = np.isfinite(stepped).all(axis=-1)
+        crossed = is_finite & (x[:, s] < value) & (stepped[:, s] >= value)
         if crossed.any():
             rows = active[crossed]
             points[rows, found[rows]] = _crossing(hamiltonian, x[crossed], time_step, s, value)
             found[rows] += 1
-        goes_on = np.isfinite(stepped).all(axis=-1) & (found[active] < crossings)
+        goes_on = is_finite & (found[active] < crossings)
         active, x = active[goes_on], stepped[goes_on]
         if not active.size:
             break
@@ -59,26 +62,35 @@ def section_points(hamiltonian, starts, crossings, time_step, steps, coordinate=
 
 
 def _crossing(hamiltonian, x, time_step, s, value):
-    """Return the states on the plane (B, D) that lie less than a step after the states x (B, D) below it."""
+    """Return the states on the plane (B, D) that lie less than a step after the states x (B, D) below it.
+
+    A row that is found stays as it is, however long the others take: it does not depend on them.
+    """
     low, high = np.zeros(len(x)), np.full(len(x), time_step)
-    duration = time_step * np.full(len(x), 0.5)
+    duration, done, slack = high / 2, np.zeros(len(x), dtype=bool), CLOSE * time_step
     for _ in range(ROUNDS):
-        state = runge_kutta_step(hamiltonian.vector_field, x, duration[:, None])
-        distance = state[:, s] - value
-        if (np.abs(distance) <= ROUND_OFF * np.abs(state).max(axis=-1)).all():
+        with np.errstate(all="ignore"):
+            state = runge_kutta_step(hamiltonian.vector_field, x, duration[:, None])
+            distance = state[:, s] - value
+            newton = duration - distance / hamiltonian.vector_field(state)[:, s]
+        done |= distance == 0
+        if done.all():
             break
         low, high = np.where(distance < 0, duration, low), np.where(distance < 0, high, duration)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            newton = duration - distance / hamiltonian.vector_field(state)[:, s]
-        duration = np.where((newton > low) & (newton < high), newton, (low + high) / 2)
+        is_between = (newton > low - slack) & (newton < high + slack)  # by round-off it may lie beside them
+        is_last = is_between & (np.abs(newton - duration) <= slack)
+        duration = np.where(done, duration, np.where(is_between, newton, (low + high) / 2))
+        done |= is_last
     return state
 
 
 def section_distances(true_points, learned_points):
     """Return the largest distance of the n-th crossings of two sections (T, N, D) of the same starts: (T,).
 
-    Crossings that the true orbit does not have, NaN, do not count; ones that only the learned orbit misses are infinitely far.
+    Crossings that the true orbit does not have, NaN, do not count, and where it has none at all the distance is NaN; crossings that only
+    the learned orbit misses are infinitely far.
     """
     distances = np.linalg.norm(learned_points - true_points, axis=-1)
     distances = np.where(np.isnan(distances), np.inf, distances)
-    return np.where(np.isnan(true_points).any(axis=-1), 0, distances).max(axis=-1)
+    has_none = np.isnan(true_points).any(axis=-1)
+    return np.where(has_none.all(axis=-1), np.nan, np.where(has_none, 0, distances).max(axis=-1))

@@ -8,6 +8,7 @@ from hamiltonians import HENON_HEILES, OSCILLATOR, REGULAR, Learned, Saddle
 
 from hnn_hpc.errors import UserError
 from hnn_hpc.integrators import accurate_trajectories
+from hnn_hpc.integrators.runge_kutta import runge_kutta_step
 from hnn_hpc.prediction import energy_starts, section_distances, section_points
 from hnn_hpc.systems import make_system
 
@@ -68,6 +69,55 @@ def test_a_batch_is_what_its_orbits_are_alone():
     np.testing.assert_allclose(together, apart, atol=1e-12)
 
 
+class Noisy:
+    """Hénon and Heiles' system with a ∇H as noisy as a learned one of large coefficients that cancel."""
+
+    dof, dimension = 2, 4
+
+    def vector_field(self, x):
+        y = HENON_HEILES.vector_field(x)
+        return y + 1e-11 * np.sin(1e13 * y)
+
+
+@pytest.mark.parametrize("hamiltonian", [HENON_HEILES, Noisy()])
+def test_a_crossing_takes_few_steps_even_of_a_noisy_field(hamiltonian, monkeypatch):
+    partial_steps = []
+
+    def counted(field, x, step):
+        partial_steps.extend([step] * isinstance(step, np.ndarray))
+        return runge_kutta_step(field, x, step)
+
+    monkeypatch.setattr("hnn_hpc.prediction.section.runge_kutta_step", counted)
+    points = section_points(hamiltonian, energy_starts(HENON_HEILES, 1 / 8, 1, seed=0), 50, 0.1, 5000)
+    assert np.isfinite(points).all() and np.abs(points[..., 0]).max() < 1e-10  # of noise
+    assert 50 < len(partial_steps) <= 6 * 50
+
+
+class Uneven:
+    """One degree of freedom: q moves with a speed that depends on q, and on p, which stays."""
+
+    dof, dimension = 1, 2
+
+    def vector_field(self, x):
+        return np.stack([x[..., 1] ** 3 + np.cos(9 * x[..., 0]) / 2, np.zeros_like(x[..., 1])], axis=-1)
+
+
+def test_the_bits_of_a_crossing_do_not_depend_on_the_others():
+    starts = np.random.default_rng(0).uniform([-0.1, 0.8], [-1e-9, 1.6], (400, 2))
+    others = starts.copy()
+    others[1::2] = [-0.01, 1.0]  # in the same places, for sums of another length are rounded in another way
+    points, beside_others = (section_points(Uneven(), some, 1, 0.3, 1)[::2] for some in (starts, others))
+    np.testing.assert_array_equal(points, beside_others)
+
+
+def test_a_step_that_ends_at_infinity_is_no_crossing():
+    class Cliff(Uneven):
+        def vector_field(self, x):
+            return np.where(x[..., :1] > 0, np.inf, [1.0, 0.0])
+
+    assert np.isnan(section_points(Cliff(), [[-0.5, 1.0]], 1, 1.0, 5, must_cross=False)).all()
+
+
 def test_crossings_that_do_not_come_in_time_are_missing():
     points = section_points(OSCILLATOR, [[1.0, 0, 0, 0], [0.0, 0, 1.0, 0]], 3, 0.1, 70)  # the time 7: a period and a little
     assert np.isfinite(points[..., 0]).tolist() == [[True, False, False], [True, False, False]]
@@ -110,6 +160,8 @@ def test_the_distance_is_that_of_the_nth_crossing():
     learned[0, 1] = [0, 3, 0, 4]
     true[1, 1] = learned[1, 1] = learned[2, 1] = math.nan  # the true orbit 1 has one crossing, the learned orbit 2 misses one
     assert section_distances(true, learned).tolist() == [5, 0, math.inf]
+    true[0] = math.nan  # it never crosses
+    np.testing.assert_array_equal(section_distances(true, learned), [math.nan, 0, math.inf])
 
 
 def test_a_learned_hamiltonian_that_is_only_too_fast_has_the_same_section():
