@@ -40,6 +40,20 @@ def test_an_energy_without_an_orbit_is_refused(name, energy):
         energy_starts(make_system(name), energy, 5, seed=0)
 
 
+@pytest.mark.parametrize(("name", "energy"), [("henon-heiles", 0.0), ("double-pendulum", None), ("lotka-volterra", None)])
+def test_the_energy_of_the_centre_is_only_that_of_a_point_at_rest(name, energy):
+    system = make_system(name)
+    with pytest.raises(UserError, match=f"{name} has only a point at rest"):
+        energy_starts(system, float(system.energy(system.reference_point)) if energy is None else energy, 5, seed=0)
+
+
+def test_starts_do_not_depend_on_how_many_rays_are_looked_at_together(monkeypatch):
+    starts = energy_starts(HENON_HEILES, 1 / 8, 40, seed=5)
+    monkeypatch.setattr("hnn_hpc.prediction.starts.RAYS_AT_ONCE", 7)
+    np.testing.assert_array_equal(energy_starts(HENON_HEILES, 1 / 8, 40, seed=5), starts)
+    np.testing.assert_array_equal(energy_starts(HENON_HEILES, 1 / 8, 20, seed=5), starts[:20])
+
+
 def test_uniform_starts_fill_the_box_and_depend_on_the_seed_alone():
     box = [[-1, 0], [2, 5]]
     starts = uniform_starts(box, 200, seed=1)
