@@ -8,11 +8,11 @@ from hnn_hpc.integrators.arguments import checked_states, checked_steps
 TOLERANCE = 1e-13  # of an inner step, relative and absolute; the states between inner steps, interpolated, are 20 times less accurate
 
 
-def accurate_trajectories(hamiltonian, starts, time_step, steps, first_index=0):
+def accurate_trajectories(hamiltonian, starts, time_step, steps, first_index=0, called="trajectory"):
     """Return the states at the times 0, h, .., steps h, shape (T, steps + 1, D), by the Runge-Kutta method DOP853 with its own inner steps.
 
     Parameters: hamiltonian (a system or a trained model), starts (T, D), time_step h (float, negative for back in time), steps (int),
-    first_index (int): the number of the first trajectory among those of all ranks, for messages.
+    first_index (int): the number of the first trajectory among those of all ranks, called (str): what it is, both for messages.
     One trajectory at a time: inner steps shared by a batch would make each trajectory depend on its neighbours, and so on the ranks.
     Raises UserError: a value that cannot be used; a trajectory that cannot be followed to the end, with its number and the time.
     """
@@ -27,7 +27,7 @@ def accurate_trajectories(hamiltonian, starts, time_step, steps, first_index=0):
         states = _follow(hamiltonian, start, times)
         if len(states) <= steps or not np.isfinite(states).all():
             raise UserError(
-                f"trajectory {first_index + index} cannot be followed beyond t = {times[len(states) - 1]:g} of {times[-1]:g}: it escapes or"
+                f"{called} {first_index + index} cannot be followed beyond t = {times[len(states) - 1]:g} of {times[-1]:g}: it escapes or"
                 " its energy overflows; choose a smaller box for the starts, or fewer or shorter steps"
             )
         trajectories[index] = states

@@ -15,6 +15,14 @@ def checked_rollout(hamiltonian, starts, time_step, steps):
     return starts, time_step, steps
 
 
+def check_undamped(model, name="the model"):
+    """Raise `UserError` for a model with damping, called by its name: the motions to compare it with have none."""
+    damping = getattr(model, "damping", None)
+    if damping is not None:
+        told = ", ".join(f"{gamma:.6g}" for gamma in damping)
+        raise UserError(f"{name} has damping γ = {told}, and the systems here have none; predict compares undamped motions")
+
+
 def check_same_dimension(model, system):
     """Raise `UserError` unless the learned and the true Hamiltonian have as many coordinates."""
     if model.dimension != system.dimension:

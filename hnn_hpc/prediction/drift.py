@@ -45,15 +45,21 @@ def long_energy_drift(model, starts, time_step, steps, method="implicit-midpoint
 
 
 def surviving_energy_drift(model, starts, time_step, steps, method, measures):
-    """Return what `long_energy_drift` does, but infinite errors for those starts from where a step cannot be made, as where Ĥ escapes."""
+    """Return what `long_energy_drift` does, and what is wrong: sentences (T,), each "" where nothing is.
+
+    The errors are infinite for those starts from where a step cannot be made, as where Ĥ escapes.
+    """
     try:
-        return long_energy_drift(model, starts, time_step, steps, method, measures)
-    except UserError:
+        times, errors = long_energy_drift(model, starts, time_step, steps, method, measures)
+        return times, errors, np.array([""] * len(starts), dtype=object)
+    except UserError as error:
         if len(starts) > 1:
             each = [surviving_energy_drift(model, start[None], time_step, steps, method, measures) for start in starts]
-            return each[0][0], np.concatenate([errors for _, errors in each])
+            _, errors, failures = map(list, zip(*each, strict=True))
+            return each[0][0], np.concatenate(errors), np.concatenate(failures)
         edges = _window_edges(steps, WINDOWS)
-        return time_step * np.array(edges), np.full((1, len(edges), len(measures)), np.inf)
+        errors = np.full((1, len(edges), len(measures)), np.inf)
+        return time_step * np.array(edges), errors, np.array([str(error)], dtype=object)
 
 
 def _window_edges(steps, windows):

@@ -50,6 +50,14 @@ def lyapunov_exponent(hamiltonian, starts, time_step, steps):
     return np.where(np.isfinite(x_and_v).all(axis=(0, -1)) & np.isfinite(exponents), exponents, np.nan)
 
 
+def chaos_threshold(time):
+    """Return the exponent, measured over the time, that a regular orbit stays below."""
+    return LEAST_GROWTH / ((1 - SETTLING) * time)
+
+
 def is_chaotic(exponents, time):
-    """Return whether each exponent (T,), measured over the time, is larger than a regular orbit could make it seem."""
-    return np.asarray(exponents) * (1 - SETTLING) * time > LEAST_GROWTH
+    """Return whether each exponent (T,), measured over the time, is larger than a regular orbit could make it seem; False of NaN.
+
+    An orbit that is not may be chaotic nevertheless: slowly, or for a part of the time that was not seen.
+    """
+    return np.asarray(exponents) > chaos_threshold(time)

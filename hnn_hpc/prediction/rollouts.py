@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from hnn_hpc.errors import UserError
 from hnn_hpc.integrators import accurate_trajectories
 from hnn_hpc.integrators.runge_kutta import runge_kutta_step
 from hnn_hpc.prediction.arguments import check_same_dimension, checked_rollout
@@ -18,10 +19,23 @@ def rollouts(model, system, starts, time_step, steps):
     h is small enough, the same steps follow the true system, too (`steps_alone`). States that a learned motion escapes from are NaN.
     Memory: both answers. Errors: `UserError` for values that cannot be used, and where a true trajectory cannot be followed to the end.
     """
+    true, learned, failures = surviving_rollouts(model, system, starts, time_step, steps)
+    for failure in filter(None, failures):
+        raise UserError(failure)
+    return true, learned
+
+
+def surviving_rollouts(model, system, starts, time_step, steps):
+    """Return what `rollouts` does, but true trajectories of NaN from starts where they escape, and what is wrong: sentences (T,), or ""."""
     check_same_dimension(model, system)
     starts, time_step, steps = checked_rollout(system, starts, time_step, steps)
-    true = accurate_trajectories(system, starts, time_step, steps)
-    return true, steps_alone(model, starts, time_step, steps)
+    true, failures = np.full((len(starts), steps + 1, system.dimension), np.nan), [""] * len(starts)
+    for index, start in enumerate(starts):
+        try:
+            true[index] = accurate_trajectories(system, start[None], time_step, steps, index, called="start")[0]
+        except UserError as error:
+            failures[index] = str(error)
+    return true, steps_alone(model, starts, time_step, steps), np.array(failures, dtype=object)
 
 
 def steps_alone(hamiltonian, starts, time_step, steps):
@@ -47,20 +61,25 @@ def rollout_error(model, system, starts, time_step, steps):
 
 
 def normalized_errors(true, learned):
-    """Return the errors (T, N) of trajectories (T, N, D), as `rollout_error` defines them; absolute ones of a start at rest in 0."""
+    """Return the errors (T, N) of trajectories (T, N, D), as `rollout_error` defines them; absolute ones of a start at rest in 0.
+
+    Infinite where a state is lost, NaN; but NaN of a start whose whole true trajectory is.
+    """
     scale = np.sqrt(np.mean(np.sum(true**2, axis=-1), axis=-1, keepdims=True))
     with np.errstate(over="ignore"):
         errors = np.linalg.norm(learned - true, axis=-1) / np.where(scale > 0, scale, 1)
-    return np.where(np.isnan(errors), np.inf, errors)
+    return np.where(np.isnan(errors) & ~np.isnan(true).all(axis=(-2, -1))[:, None], np.inf, errors)
 
 
 def valid_times(times, errors, threshold=THRESHOLD):
     """Return for each start the first of the times (N,) at which its error, of errors (T, N), exceeds the threshold: (T,).
 
     Infinite where it never does: the valid time is longer than the rollout. Never too short, and too long by less than a time step.
+    NaN where all errors are.
     """
     exceeded = np.asarray(errors) > threshold
-    return np.where(exceeded.any(axis=-1), np.asarray(times)[exceeded.argmax(axis=-1)], np.inf)
+    valid = np.where(exceeded.any(axis=-1), np.asarray(times)[exceeded.argmax(axis=-1)], np.inf)
+    return np.where(np.isnan(errors).all(axis=-1), np.nan, valid)
 
 
 def outside_domain(states, domain):

@@ -28,6 +28,18 @@ def test_a_symplectic_method_does_not_drift():
     assert last == pytest.approx(first, rel=0.05) and first < 0.01
 
 
+def test_a_method_that_drifts_is_seen(monkeypatch):
+    def euler(hamiltonian, starts, time_step, steps, method, save_every):
+        states = [starts]
+        for _ in range(steps):
+            states.append(states[-1] + time_step * hamiltonian.vector_field(states[-1]))
+        return np.array(states[::save_every])
+
+    monkeypatch.setattr("hnn_hpc.prediction.drift.integrate", euler)
+    _, errors = long_energy_drift(OSCILLATOR, [[1.0, 0, 0, 0.5]], 0.001, 2000, windows=4)
+    assert errors[0, -1, 0] > 1.1 * errors[0, 0, 0]
+
+
 def test_the_energy_is_taken_by_all_that_are_asked():
     learned = Learned(OSCILLATOR, 0.5)
     times, errors = long_energy_drift(learned, [[1.0, 0, 0, 0.5]], 0.01, 500, measures=[OSCILLATOR, learned, HENON_HEILES])
@@ -39,11 +51,12 @@ def test_the_energy_is_taken_by_all_that_are_asked():
 def test_a_start_whose_rollout_fails_leaves_the_others_alone():
     starts = np.array([STARTS[0], [3.0, 3.0, 1.0, 1.0], STARTS[1]])
     arguments = 0.1, 2000, "stormer-verlet", [HENON_HEILES]
-    times, errors = surviving_energy_drift(HENON_HEILES, starts, *arguments)
+    times, errors, failures = surviving_energy_drift(HENON_HEILES, starts, *arguments)
     expected_times, expected = long_energy_drift(HENON_HEILES, STARTS[:2], *arguments)
     np.testing.assert_array_equal(times, expected_times)
     np.testing.assert_array_equal(errors[[0, 2]], expected)
     assert np.isinf(errors[1]).all()
+    assert failures[0] == failures[2] == "" and "failed in step" in failures[1]
 
 
 @pytest.mark.parametrize(("steps", "windows"), [(1, 1), (9, 1), (25, 2), (1000, 20)])

@@ -8,7 +8,7 @@ from hamiltonians import HENON_HEILES, OSCILLATOR, REGULAR, Learned
 
 from hnn_hpc.errors import UserError
 from hnn_hpc.prediction import outside_domain, rollout_error, rollouts, valid_times
-from hnn_hpc.prediction.rollouts import steps_alone
+from hnn_hpc.prediction.rollouts import normalized_errors, steps_alone, surviving_rollouts
 from hnn_hpc.systems import make_system
 
 STARTS = np.array([[1.0, 0.0, 0.0, 2.0], [0.3, -0.4, 0.0, 0.1]])
@@ -62,6 +62,17 @@ def test_the_steps_alone_follow_the_true_system():
     np.testing.assert_allclose(alone, true, atol=1e-10)
 
 
+def test_a_true_motion_that_escapes_leaves_the_others_alone():
+    starts = [REGULAR, [3.0, 3, 1, 1], REGULAR]
+    true, learned, failures = surviving_rollouts(Learned(HENON_HEILES), HENON_HEILES, starts, 0.1, 100)
+    alone = rollouts(Learned(HENON_HEILES), HENON_HEILES, [REGULAR], 0.1, 100)
+    np.testing.assert_array_equal(true[[0, 2]], np.repeat(alone[0], 2, axis=0))
+    assert np.isnan(true[1]).all() and failures[1].startswith("start 1 cannot be followed beyond") and failures[0] == failures[2] == ""
+    errors = normalized_errors(true, learned)
+    assert np.isnan(errors[1]).all() and errors[0].max() < 1e-9
+    np.testing.assert_array_equal(valid_times(0.1 * np.arange(101), errors), [math.inf, math.nan, math.inf])
+
+
 def test_at_rest_in_the_origin_the_error_is_the_absolute_one():
     times, errors = rollout_error(Learned(OSCILLATOR, 0.1), OSCILLATOR, np.zeros((1, 4)), 0.5, 4)
     assert len(times) == 5 and not errors.any()
@@ -83,7 +94,7 @@ def test_states_outside_of_the_domain():
         ({"starts": [[1.0, 0, 0]]}, r"shape \(1, 3\)"),
         ({"starts": [[1.0, 0, 0, math.inf]]}, "not finite"),
         ({"model": Learned(make_system("pendulum"))}, "the model has 2 coordinates, but henon-heiles has 4"),
-        ({"system": HENON_HEILES, "starts": [[3.0, 3, 1, 1]], "steps": 1000}, "cannot be followed beyond"),
+        ({"system": HENON_HEILES, "starts": [[3.0, 3, 1, 1]], "steps": 1000}, "^start 0 cannot be followed beyond"),
     ],
 )
 def test_what_cannot_be_followed_is_one_clear_sentence(changes, words):
