@@ -13,11 +13,12 @@ from hnn_hpc.job import LARGEST_SEED, parse_setting
 from hnn_hpc.json_text import json_text
 from hnn_hpc.models import load_model
 from hnn_hpc.prediction import PredictionOptions, energy_starts, predict, uniform_starts
+from hnn_hpc.prediction.arguments import check_undamped
 from hnn_hpc.prediction.measure import summary
 from hnn_hpc.prediction.rollouts import THRESHOLD
 from hnn_hpc.provenance import known_system
 from hnn_hpc.samples.survey import coordinate_name
-from hnn_hpc.storage import check_writable, save_prediction_file, written_beside
+from hnn_hpc.storage import check_other_file, check_writable, save_prediction_file, written_beside
 from hnn_hpc.systems import SYSTEMS, make_system
 from hnn_hpc.values import finite_number, whole_number
 
@@ -44,10 +45,16 @@ def add_arguments(parser):
     parser.add_argument("--starts", type=int, metavar="N", help="or so many, uniform in the box, or of each energy; default 16")
     parser.add_argument("--energy", metavar="E1,E2", help="energies of the starts, on the section, as in 1/12,1/8,1/6")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the starts; default 0")
-    parser.add_argument("--section", metavar="COORDINATE", help="of the Poincaré section, where it rises through 0; with --energy q1")
+    parser.add_argument(
+        "--section", metavar="COORDINATE", help="of the Poincaré section, where it rises through 0, angles not wrapped; with --energy q1"
+    )
     parser.add_argument("--crossings", type=int, default=100, metavar="N", help="of the section, at most; default 100")
     parser.add_argument(
-        "--threshold", type=float, default=THRESHOLD, metavar="E", help=f"normalized error that ends the valid time; default {THRESHOLD}"
+        "--threshold",
+        type=float,
+        default=THRESHOLD,
+        metavar="E",
+        help=f"normalized error that ends the valid time, angles not wrapped; default {THRESHOLD}",
     )
     parser.add_argument("--method", default="implicit-midpoint", metavar="METHOD", help=f"of the energy drift; of {', '.join(INTEGRATORS)}")
     parser.add_argument("--drift-steps", type=int, metavar="N", help="of the energy drift; default: as many as the rollouts have")
@@ -59,8 +66,10 @@ def run(arguments, communicator, progress):
     with communicator.together():
         if communicator.is_root:
             look_up(WRITERS, _suffix(arguments.output), "kind of file for --output, by its ending")
+            check_other_file(arguments.output, arguments.model)
             check_writable(arguments.output, arguments.force)
         model = load_model(arguments.model)
+        check_undamped(model, arguments.model)
         system = _system(arguments, model)
         options = _options(arguments, model.dimension)
         energies = _energies(arguments.energy)

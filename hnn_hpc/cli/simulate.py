@@ -8,7 +8,7 @@ from hnn_hpc.errors import UserError
 from hnn_hpc.integrators import INTEGRATORS, energy_drift, integrate
 from hnn_hpc.models import load_model
 from hnn_hpc.provenance import known_system
-from hnn_hpc.storage import SampleFileWriter, check_writable
+from hnn_hpc.storage import SampleFileWriter, check_other_file, check_writable
 from hnn_hpc.values import finite_number, whole_number
 
 MOST_STEPS = 10**12  # a year of computing at least
@@ -36,6 +36,7 @@ def run(arguments, communicator, progress):
 
 
 def _simulate(arguments):
+    check_other_file(arguments.output, arguments.model)
     check_writable(arguments.output, arguments.force)
     model = load_model(arguments.model)
     starts = np.array([parse_state(text, model.dimension) for text in arguments.start])

@@ -20,21 +20,24 @@ def rollouts(model, system, starts, time_step, steps):
     Memory: both answers. Errors: `UserError` for values that cannot be used, and where a true trajectory cannot be followed to the end.
     """
     true, learned, failures = surviving_rollouts(model, system, starts, time_step, steps)
-    for failure in filter(None, failures):
-        raise UserError(failure)
+    for index in np.flatnonzero(failures):
+        raise UserError(f"start {index} {failures[index]}")
     return true, learned
 
 
 def surviving_rollouts(model, system, starts, time_step, steps):
-    """Return what `rollouts` does, but true trajectories of NaN from starts where they escape, and what is wrong: sentences (T,), or ""."""
+    """Return what `rollouts` does, and what is wrong (T,): sentences without their subject, the start, each "" where nothing is.
+
+    True trajectories are NaN, all of them, from starts where they cannot be followed to the end.
+    """
     check_same_dimension(model, system)
     starts, time_step, steps = checked_rollout(system, starts, time_step, steps)
     true, failures = np.full((len(starts), steps + 1, system.dimension), np.nan), [""] * len(starts)
     for index, start in enumerate(starts):
         try:
-            true[index] = accurate_trajectories(system, start[None], time_step, steps, index, called="start")[0]
+            true[index] = accurate_trajectories(system, start[None], time_step, steps, called="start")[0]
         except UserError as error:
-            failures[index] = str(error)
+            failures[index] = str(error).removeprefix("start 0 ")
     return true, steps_alone(model, starts, time_step, steps), np.array(failures, dtype=object)
 
 

@@ -30,7 +30,7 @@ All kinds carry the attributes format_version (1), kind ("samples", "model", "pr
 and then renamed, so that a file under its final name is whole.
 """
 
-from hnn_hpc.storage.atomic import check_writable, scratch_file, written_beside
+from hnn_hpc.storage.atomic import check_other_file, check_writable, scratch_file, written_beside
 from hnn_hpc.storage.checkpoint import Checkpoint, saved_blocks
 from hnn_hpc.storage.info import describe
 from hnn_hpc.storage.model_file import load_model_file, save_model_file
@@ -41,6 +41,7 @@ __all__ = [
     "Checkpoint",
     "SampleFile",
     "SampleFileWriter",
+    "check_other_file",
     "check_writable",
     "describe",
     "load_model_file",

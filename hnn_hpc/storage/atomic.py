@@ -38,6 +38,12 @@ def check_writable(path, force=False, size=0):
         raise UserError(f"cannot write {path}: it needs {size:,} bytes, and {target.parent} has {free:,} free")
 
 
+def check_other_file(path, read):
+    """Raise `UserError` where `path`, to be written, is the file that is read: by another name or not, and whether forced or not."""
+    if os.path.exists(path) and os.path.exists(read) and os.path.samefile(path, read):
+        raise UserError(f"--output {path} would replace {read}, which is read; give the output another name")
+
+
 @contextmanager
 def written_beside(path, force=False, size=0):
     """Yield a temporary `Path` in the directory of `path`, not yet existing; on success the file written there takes the name `path`.
