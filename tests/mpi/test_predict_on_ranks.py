@@ -6,8 +6,9 @@ import pytest
 from hnn_hpc import FitOptions, UserError
 from hnn_hpc.cli import main
 from hnn_hpc.parallel.communicator import SerialCommunicator
-from hnn_hpc.prediction import PredictionOptions, energy_starts, map_starts, predict
+from hnn_hpc.prediction import PredictionOptions, energy_starts, map_starts, predict, rollouts
 from hnn_hpc.samples import SystemSamples
+from hnn_hpc.storage import load_prediction_file
 from hnn_hpc.systems import make_system
 from hnn_hpc.training import fit_source
 
@@ -34,14 +35,18 @@ def test_the_command_writes_the_same_bits(shared_tmp_path, communicator, capsys)
         if communicator.is_root:
             learned().save(shared_tmp_path / "model.h5")
     arguments = ["predict", str(shared_tmp_path / "model.h5"), "--time", "8", "--time-step", "0.1", "--energy", "1/12", "--starts", "9"]
-    path = shared_tmp_path / "together.json"
+    path = shared_tmp_path / "together.h5"
     assert main([*arguments, "--output", str(path)]) == 0
     assert bool(capsys.readouterr().out) == communicator.is_root
     options = PredictionOptions(time_step=0.1, steps=80, section=0)
     with communicator.together():
-        starts = energy_starts(make_system("henon-heiles", box=learned().domain), 1 / 12, 9, seed=0, coordinate=0)
-        found, _ = predict(learned(), SYSTEM, starts, options, SERIAL)
-        assert f'"median_distance": {found["section"]["median_distance"]!r}' in path.read_text()
+        system = make_system("henon-heiles", box=learned().domain)
+        starts = energy_starts(system, 1 / 12, 9, seed=0, coordinate=0)
+        _, alone = predict(learned(), system, starts, options, SERIAL)
+        written, _ = load_prediction_file(path)
+        assert set(written) == set(alone)
+        for name, values in alone.items():
+            np.testing.assert_array_equal(written[name], values)
 
 
 def test_bad_input_is_refused_on_every_rank(shared_tmp_path, communicator, capsys):
@@ -50,15 +55,23 @@ def test_bad_input_is_refused_on_every_rank(shared_tmp_path, communicator, capsy
             learned().save(shared_tmp_path / "model.h5")
     arguments = ["predict", str(shared_tmp_path / "model.h5"), "--time", "8", "--output", str(shared_tmp_path / "p.h5")]
     assert main([*arguments, "--energy", "1e9"]) == 2  # before anything is computed
-    assert main([*arguments, "--start", "3,3,1,1"]) == 2  # where the first block is computed
+    assert main([*arguments, "--start", "3,3,1,1"]) == 2  # once the motions are computed
     assert capsys.readouterr().err.count("hnn-hpc: error: ") == 2 * communicator.is_root
 
 
 def test_a_failure_in_the_last_block_reaches_every_rank(communicator):
     starts = np.zeros((30, 4))
     starts[29] = [3.0, 3.0, 1.0, 1.0]
-    with pytest.raises(UserError, match="among the starts 22 to 29, counted from their first: trajectory 7 cannot be followed"):
-        predict(SYSTEM_AS_A_MODEL, SYSTEM, starts, PredictionOptions(time_step=0.1, steps=100), communicator)
+    with pytest.raises(UserError, match="among the starts 22 to 29, counted from their first: start 7 cannot be followed"):
+        map_starts(lambda block: rollouts(SYSTEM, SYSTEM, block, 0.1, 100), starts, communicator)
+
+
+def test_a_motion_that_escapes_in_the_last_block_is_told_on_every_rank(communicator):
+    starts = np.zeros((30, 4))
+    starts[29] = [3.0, 3.0, 1.0, 1.0]
+    found, arrays = predict(SYSTEM_AS_A_MODEL, SYSTEM, starts, PredictionOptions(time_step=0.1, steps=100), communicator)
+    assert found["true_escapes"] == found["drift_failures"] == 1 and np.isnan(arrays["valid_times"]).nonzero()[0].tolist() == [29]
+    assert found["true_escape"].startswith("start 29 cannot be followed beyond") and found["drift_failure"].startswith("start 29: ")
 
 
 def test_different_starts_on_one_rank_stop_all(communicator):
