@@ -65,7 +65,8 @@ def error_row(model, arrays):
 
 def by_energy(arrays, chaotic):
     """Yield (name of the energy, number of its orbits, which of all are of this energy and chaotic, or regular)."""
-    is_of_kind = is_chaotic(arrays["exponents"][:, 0], TIME) == chaotic
+    exponents = arrays["exponents"][:, 0]
+    is_of_kind = np.isfinite(exponents) & (is_chaotic(exponents, TIME) == chaotic)
     for name, energy in ENERGIES.items():
         of_energy = np.isclose(arrays["energies"], energy, rtol=1e-9)
         if (of_energy & is_of_kind).any():
