@@ -53,19 +53,19 @@ def _why(part):
 
 
 def _of_starts(number, part):
-    return f"{number} of {count(part['starts'], 'start')}"
+    return f"{number} of {part['starts']:,} starts"
 
 
 def _chaos(part, time):
     known = part["chaotic"] + part["not_seen_chaotic"]
-    text = f"{part['chaotic']} of {count(known, 'orbit')} show chaos within t = {time:g}, by a true one above {part['chaos_threshold']:.3g}"
+    text = f"{part['chaotic']} of {known:,} show chaos within t = {time:g}, a true exponent above {part['chaos_threshold']:.3g}"
     return f"{text}; {part['not_seen_chaotic']} not seen to be chaotic" if part["not_seen_chaotic"] else text
 
 
 def _section(section, part):
-    text = f"{section['coordinate']} = 0, {count(section['crossings'], 'crossing')}, at least {section['fewest']} of an orbit"
+    text = f"{section['coordinate']} = 0, {count(section['crossings'], 'crossing')}, the fewest of an orbit {section['fewest']}"
     if section["never_cross"]:
-        text += f"; {section['never_cross']} of {count(part['starts'], 'orbit')} never cross it within the time"
+        text += f"; from {_of_starts(section['never_cross'], part)} it is never crossed"
     if section["largest_distance"] is not None:
         text += f"; points within {scientific(section['largest_distance'])} of the true ones"
     if part["chaotic"] and section["largest_regular_distance"] is not None:

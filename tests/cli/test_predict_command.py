@@ -5,10 +5,14 @@ import re
 
 import numpy as np
 import pytest
+from hamiltonians import REGULAR, Learned
 
 from hnn_hpc import FitOptions, load_model
 from hnn_hpc.cli import main
+from hnn_hpc.cli.predict_table import describe as describe_prediction
 from hnn_hpc.parallel.communicator import SerialCommunicator
+from hnn_hpc.prediction import PredictionOptions
+from hnn_hpc.prediction import predict as measure
 from hnn_hpc.samples import SystemSamples
 from hnn_hpc.storage import describe, load_prediction_file
 from hnn_hpc.systems import make_system
@@ -56,7 +60,11 @@ def test_a_section_for_each_energy(predict):
     assert found["section"]["largest_distance"] == max(part["section"]["largest_distance"] for part in found["by_energy"]) < 1e-2
     assert found["valid_to_the_end"] == 1 and found["valid_time"]["median"] is None  # JSON knows no infinity
     assert found["outside_domain"] == 0
-    for words in (r"^valid time +median longer than followed", r"^section +q1 = 0, 8 crossings, points within", r"^energy +0\.1$"):
+    for words in (
+        r"^valid time +median longer than followed",
+        r"^section +q1 = 0, 8 crossings, the fewest of an orbit 2; points within",
+        r"^energy +0\.1$",
+    ):
         assert re.search(words, found["printed"], re.MULTILINE)
     arrays, attributes = load_prediction_file("p.h5")
     assert arrays["section_true"].shape == arrays["section_learned"].shape == (4, 2, 4) and arrays["errors"].shape == (4, 201)
@@ -127,13 +135,17 @@ REFUSED = {
     "start of another dimension": ([*SHORT, "--start", "0,1"], "--start 0,1 has 2 numbers, but the model has 4 coordinates"),
     "start that is no number": ([*SHORT, "--start", "0,1,2,x"], "--start 0,1,2,x: expected 4 numbers"),
     "start that is infinite": ([*SHORT, "--start", "0,1,2,inf"], "not finite"),
-    "start that escapes": ([*SHORT, "--start", "3,3,1,1"], "trajectory 0 cannot be followed beyond"),
-    "section never crossed": (
-        ["--time", "1", "--start", "0,0.1,0.3,0", "--section", "q1"],
-        "the orbit of start 0 never crosses q1 = 0 upwards within the time 1",
+    "start that escapes": (
+        [*SHORT, "--start", "3,3,1,1"],
+        "the true motion escapes from every start, so that there is nothing to compare with: start 0 cannot",
     ),
     "more than fits": (["--time", "1e9"], "would take"),
+    "more crossings than fit": (
+        [*SHORT, "--section", "q1", "--crossings", "10000000"],
+        "200 steps and 10,000,000 crossings each would take",
+    ),
     "file of another kind": ([*SHORT, "--output", "p.txt"], "unknown kind of file for --output, by its ending 'txt'"),
+    "only a point at rest": ([*SHORT, "--energy", "0"], "henon-heiles has only a point at rest, (0, 0, 0, 0), of the energy 0"),
     "file in no folder": ([*SHORT, "--output", "none/p.h5"], "does not exist; create it first"),
     "seed below 0": ([*SHORT, "--seed", "-1"], "--seed = -1: expected a whole number of at least 0"),
 }
@@ -145,6 +157,67 @@ def test_bad_input_is_one_sentence_and_writes_nothing(case, predict, tmp_path):
     found = predict("henon.h5", *arguments, code=2)
     assert words in found["error"] and found["stderr"].count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_a_section_that_is_never_crossed_is_told(predict):
+    found = predict("henon.h5", "--time", "1", "--start", "0,0.1,0.3,0", "--section", "q1")
+    assert (found["section"]["crossings"], found["section"]["never_cross"], found["section"]["largest_distance"]) == (0, 1, None)
+    assert "q1 = 0, 0 crossings, the fewest of an orbit 0; from 1 of 1 starts it is never crossed\n" in found["printed"]
+    assert "the last quarter's" not in found["printed"] and "0 of 1 show chaos within t = 1, a true exponent above 11.5" in found["printed"]
+
+
+def test_starts_from_which_the_true_motion_escapes_are_left_out(predict):
+    arguments = ["--time", "8", "--start", "0,0.1,0.3,0", "--section", "q1"]
+    alone = predict("henon.h5", *arguments, "--output", "a.h5")
+    found = predict("henon.h5", *arguments, "--start", "3,3,1,1", "--output", "b.h5")
+    assert (alone["true_escapes"], found["true_escapes"]) == (0, 1)
+    for name in ("valid_time", "reference_valid_time", "valid_to_the_end", "chaotic", "not_seen_chaotic"):
+        assert found[name] == alone[name]
+    valid = load_prediction_file("b.h5")[0]["valid_times"]
+    assert np.isinf(valid[0]) and np.isnan(valid[1])
+    assert found["true_escape"].startswith("start 1 cannot be followed beyond t = ")
+    printed = found["printed"]
+    assert f"1 of 2 starts of the true motion, left out: {found['true_escape']}" in printed
+    assert printed.index("lie outside the training data") < printed.index("valid time")
+
+
+@pytest.mark.parametrize(("start", "told"), [([], "-"), ([REGULAR], "[0-9.e-]+")])
+def test_a_rollout_that_fails_is_told_in_place_of_an_infinite_drift(start, told):
+    steep = Learned(make_system("henon-heiles", {"alpha": 20}))
+    options = PredictionOptions(time_step=0.1, steps=200, method="stormer-verlet")
+    tiny = [[0.01 * x for x in one] for one in start]  # from there the steep one does not escape
+    found, _ = measure(steep, make_system("henon-heiles"), np.array([REGULAR, *tiny]), options, SerialCommunicator())
+    options_told = {"time": 20.0, "time_step": 0.1, "steps": 200, "threshold": 0.4, "method": "stormer-verlet", "drift_steps": 200}
+    printed = describe_prediction(found | options_told | {"file": "p.h5", "system": "henon-heiles", "by_energy": None})
+    assert re.search(rf"^energy drift +{told} of the learned H, {told} of the true H, in 200 steps of stormer-verlet$", printed, re.M)
+    assert f"the rollout failed in 1 of {len(start) + 1} starts; start 0: " in printed and "inf" not in printed.split("energy drift")[1]
+
+
+def test_uniform_starts_need_no_other_options(predict):
+    found = predict("henon.h5", "--time", "10")
+    assert 0 < found["true_escapes"] < 16 and found["starts"] == 16
+
+
+@pytest.mark.parametrize("extra", [(), ("--system", "pendulum")])
+def test_a_damped_model_is_refused(predict, models, extra, tmp_path):
+    model = load_model(models / "pendulum.h5")
+    model.damping = np.array([0.05])
+    model.save(tmp_path / "damped.h5")
+    message = predict(tmp_path / "damped.h5", *SHORTER, "--start", "0.5,0", *extra, code=2)["error"]
+    assert message.endswith("damped.h5 has damping γ = 0.05, and the systems here have none; predict compares undamped motions")
+
+
+@pytest.mark.parametrize("output", ["model.h5", "link.h5"])
+@pytest.mark.parametrize("force", [(), ("--force",)])
+def test_the_model_is_never_replaced(predict, models, tmp_path, output, force, capsys):
+    load_model(models / "pendulum.h5").save(tmp_path / "model.h5")
+    (tmp_path / "link.h5").symlink_to(tmp_path / "model.h5")
+    before = (tmp_path / "model.h5").read_bytes()
+    arguments = [*SHORTER, "--start", "0.5,0", "--output", output, *force]
+    assert f"--output {output} would replace" in predict(tmp_path / "model.h5", *arguments, code=2)["error"]
+    assert main(["simulate", "model.h5", *arguments]) == 2
+    assert f"--output {output} would replace model.h5, which is read" in capsys.readouterr().err
+    assert (tmp_path / "model.h5").read_bytes() == before
 
 
 def test_a_model_that_does_not_tell_its_system_needs_one_named(predict):

@@ -76,6 +76,22 @@ def test_what_cannot_be_used_is_one_clear_sentence(options, words):
         predict(given.pop("model"), OSCILLATOR, STARTS, PredictionOptions(**given), SERIAL)
 
 
+def test_orbits_without_an_exponent_are_in_no_group_and_few_windows_tell_no_growth():
+    starts = [REGULAR, [3.0, 3.0, 1.0, 1.0]]
+    found, _ = predict(Learned(HENON_HEILES), HENON_HEILES, starts, PredictionOptions(time_step=0.1, steps=100, drift_steps=39), SERIAL)
+    assert (found["chaotic"], found["not_seen_chaotic"], found["starts"]) == (0, 1, 2) and found["energy_drift_growth"] is None
+    assert found["chaos_threshold"] == pytest.approx(math.log(1e4) / 8)
+    some, _ = predict(Learned(HENON_HEILES), HENON_HEILES, starts, PredictionOptions(time_step=0.1, steps=100, drift_steps=40), SERIAL)
+    assert some["energy_drift_growth"] > 0
+
+
+def test_a_damped_model_is_refused():
+    model = Learned(OSCILLATOR)
+    model.damping = np.array([0.05, 0.1])
+    with pytest.raises(UserError, match=r"the model has damping γ = 0\.05, 0\.1, and the systems here have none"):
+        predict(model, OSCILLATOR, STARTS, PredictionOptions(0.1, 5), SERIAL)
+
+
 def test_another_dimension_is_refused():
     with pytest.raises(UserError, match="the model has 2 coordinates, but henon-heiles has 4"):
         predict(Learned(make_system("pendulum")), OSCILLATOR, STARTS, PredictionOptions(0.1, 5), SERIAL)
