@@ -18,7 +18,10 @@ def _warnings(result):
         states = f"{result['starts_outside']:.0%} of the starts and {result['outside_domain']:.0%} of the learned states"
         yield "outside", f"{states} lie outside the training data: extrapolation"
     if result["true_escapes"]:
-        yield "escapes", f"{_of_starts(result['true_escapes'], result)} of the true motion, left out: {result['true_escape']}"
+        yield (
+            "escapes",
+            f"the true motion from {_of_starts(result['true_escapes'], result)}, left out of the valid times: {result['true_escape']}",
+        )
 
 
 def _how_far(result):

@@ -177,7 +177,7 @@ def test_starts_from_which_the_true_motion_escapes_are_left_out(predict):
     assert np.isinf(valid[0]) and np.isnan(valid[1])
     assert found["true_escape"].startswith("start 1 cannot be followed beyond t = ")
     printed = found["printed"]
-    assert f"1 of 2 starts of the true motion, left out: {found['true_escape']}" in printed
+    assert f"the true motion from 1 of 2 starts, left out of the valid times: {found['true_escape']}" in printed
     assert printed.index("lie outside the training data") < printed.index("valid time")
 
 
