@@ -55,15 +55,35 @@ def energy_changes(hamiltonian, states, start):
     Parameters: states (N, ..., D): those of a trajectory, or a part of them, start (..., D): where it began. The changes of a trajectory
     are the largest of those of its parts.
     """
+    error, exchanged = _changes(hamiltonian, states, start)
+    return error.max(axis=0), exchanged.max(axis=0)
+
+
+def drift_over_time(hamiltonian, trajectory):
+    """Return the energy errors (N, ...) of trajectories (N, ..., D), time first, each relative to the energy that it exchanges.
+
+    As `energy_drift` defines them, but for each time. The error is NaN where a state is, as once an orbit has escaped, and infinite where
+    H overflows; the energy exchanged is that of the other states.
+    """
+    x = np.asarray(trajectory, dtype=float)
+    with np.errstate(over="ignore", invalid="ignore"):
+        error, exchanged = _changes(hamiltonian, x, x[0])
+        exchanged = np.fmax.reduce(np.where(np.isfinite(exchanged), exchanged, 0), axis=0)
+        drift = relative_drift(hamiltonian, x[0], np.where(np.isnan(error), np.inf, error), exchanged)  # H may overflow to inf - inf
+    return np.where(np.isnan(x).any(axis=-1), np.nan, drift)
+
+
+def _changes(hamiltonian, states, start):
+    """Return |H(q, p) - H(0)|, and the larger of |H(q, p(0)) - H(0)| and |H(q(0), p) - H(0)|, of each state: two arrays (N, ...)."""
     dof, starts = hamiltonian.dof, np.broadcast_to(start, states.shape)
     start_energy = hamiltonian.energy(start)
 
-    def largest_change(q, p):
-        return np.abs(hamiltonian.energy(np.concatenate([q, p], axis=-1)) - start_energy).max(axis=0)
+    def change(q, p):
+        return np.abs(hamiltonian.energy(np.concatenate([q, p], axis=-1)) - start_energy)
 
-    error = largest_change(states[..., :dof], states[..., dof:])
-    kinetic = largest_change(starts[..., :dof], states[..., dof:])
-    potential = largest_change(states[..., :dof], starts[..., dof:])
+    error = change(states[..., :dof], states[..., dof:])
+    kinetic = change(starts[..., :dof], states[..., dof:])
+    potential = change(states[..., :dof], starts[..., dof:])
     return error, np.maximum(kinetic, potential)
 
 

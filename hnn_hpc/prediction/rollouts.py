@@ -41,14 +41,20 @@ def surviving_rollouts(model, system, starts, time_step, steps):
     return true, steps_alone(model, starts, time_step, steps), np.array(failures, dtype=object)
 
 
-def steps_alone(hamiltonian, starts, time_step, steps):
-    """Return the trajectories (T, steps + 1, D) by steps of order 8, NaN where a state is no longer finite."""
+def steps_alone(hamiltonian, starts, time_step, steps, substeps=1):
+    """Return the trajectories (T, steps + 1, D) by steps of order 8, NaN where a state is no longer finite.
+
+    substeps (int): so many equal steps are made in each time step, and only the last is told.
+    """
     starts, time_step, steps = checked_rollout(hamiltonian, starts, time_step, steps)
     states = np.empty((steps + 1, *starts.shape))
     states[0] = starts
     with np.errstate(all="ignore"):
         for step in range(steps):
-            states[step + 1] = runge_kutta_step(hamiltonian.vector_field, states[step], time_step)
+            x = states[step]
+            for _ in range(substeps):
+                x = runge_kutta_step(hamiltonian.vector_field, x, time_step / substeps)
+            states[step + 1] = x
     states[~np.isfinite(states).all(axis=-1)] = np.nan
     return np.moveaxis(states, 0, 1)
 

@@ -1,16 +1,18 @@
 """The learned motion from a few starts, beside the true one where that is known: what a report shows of predictions.
 
 Starts are looked for in boxes around the middle of the model's domain, smaller and smaller, and those are taken whose orbit stays in the
-domain, for outside a model extrapolates. They are followed for PERIODS of the fastest oscillation in the middle.
+domain, for outside a model extrapolates. They are followed for PERIODS of the fastest oscillation in the middle, by fixed steps, the same
+for the learned and the true orbit: what the steps get wrong is told by how well the true orbit keeps the true energy.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from hnn_hpc.integrators.quality import drift_over_time
 from hnn_hpc.integrators.runge_kutta import runge_kutta_step
 from hnn_hpc.prediction import outside_domain, valid_times
-from hnn_hpc.prediction.rollouts import normalized_errors
+from hnn_hpc.prediction.rollouts import normalized_errors, steps_alone
 from hnn_hpc.random_streams import random_stream
 
 STARTS = 3
@@ -26,7 +28,8 @@ class Motion:
 
     times (N,); learned (T, N, D), NaN where it has escaped; true (T, N, D), errors (T, N) and valid (T,), see `prediction`, each None where
     there is no known system; drift (T, N) and true_drift (T, N) or None: |Ĥ - Ĥ(0)| and |H - H(0)| along the learned orbits, relative to
-    the energy that they exchange between kinetic and potential; is_damped: whether the model loses energy.
+    the energy that they exchange between kinetic and potential, and drift_of_true (T, N) or None, |H - H(0)| along the true ones;
+    is_damped: whether the model loses energy.
     """
 
     times: np.ndarray
@@ -36,6 +39,7 @@ class Motion:
     valid: np.ndarray | None
     drift: np.ndarray
     true_drift: np.ndarray | None
+    drift_of_true: np.ndarray | None = None
     is_damped: bool = False
 
 
@@ -51,31 +55,20 @@ def motion_of(model, system=None):
     fast = max(_fastest_frequency(guide, x, model.domain) for x in starts)
     substeps = int(np.clip(np.ceil(SUBSTEPS * fast / slow), SUBSTEPS, MOST_SUBSTEPS))
     times = period / STEPS_A_PERIOD * np.arange(STEPS + 1)
-    learned, true, errors, valid = _follow(model, starts, times, substeps), None, None, None
+    learned = steps_alone(model, starts, times[1], STEPS, substeps)
+    true = errors = valid = true_drift = drift_of_true = None
     if system:
-        true = _follow(system, starts, times, substeps)
+        true = steps_alone(system, starts, times[1], STEPS, substeps)
         errors = normalized_errors(true, learned)
         valid = valid_times(times, errors)
-    true_drift = _drift(system, learned) if system else None
+        true_drift, drift_of_true = _drift(system, learned), _drift(system, true)
     is_damped = getattr(model, "damping", None) is not None
-    return Motion(times, learned, true, errors, valid, _drift(model, learned), true_drift, is_damped)
+    return Motion(times, learned, true, errors, valid, _drift(model, learned), true_drift, drift_of_true, is_damped)
 
 
-def _follow(hamiltonian, starts, times, substeps):
-    """Return the states (T, N, D) at equally spaced times, from so many steps of order 8 between two; NaN once an orbit has escaped.
-
-    Fixed steps, the same for the learned and the true orbit: the round-off of a model with large coefficients may be above any tolerance,
-    and then a step that adapts to it shrinks without end.
-    """
-    states = np.full((len(starts), len(times), starts.shape[1]), np.nan)
-    states[:, 0] = x = starts
-    step = times[1] / substeps
-    with np.errstate(all="ignore"):
-        for index in range(1, len(times)):
-            for _ in range(substeps):
-                x = runge_kutta_step(hamiltonian.vector_field, x, step)
-            states[:, index] = np.where(np.isfinite(x), x, np.nan)
-    return states
+def _drift(hamiltonian, states):
+    """Return `drift_over_time` of states (T, N, D), as (T, N)."""
+    return drift_over_time(hamiltonian, np.moveaxis(states, 1, 0)).T
 
 
 def staying_starts(hamiltonian, domain, period):
@@ -102,16 +95,3 @@ def _fastest_frequency(hamiltonian, x, domain):
     jacobian = (hamiltonian.vector_field(x + steps) - hamiltonian.vector_field(x - steps)) / (2e-4 * width[:, None])
     frequency = np.abs(np.linalg.eigvals(jacobian)).max()
     return frequency or float(np.max(np.abs(hamiltonian.vector_field(x)) / width)) or 1.0
-
-
-def _drift(hamiltonian, states):
-    """Return the energy errors (T, N) along states (T, N, D), relative to the energy that each orbit exchanges; NaN once it has escaped."""
-    dof = hamiltonian.dof
-    start = np.broadcast_to(states[:, :1], states.shape)
-    energy = hamiltonian.energy(states[:, 0])[:, None]
-    swings = []
-    for q, p in ((states, start), (start, states)):
-        swing = np.abs(hamiltonian.energy(np.concatenate([q[..., :dof], p[..., dof:]], axis=-1)) - energy)
-        swings.append(np.nanmax(swing, axis=1, keepdims=True))
-    exchanged = np.maximum(np.maximum(*swings), np.finfo(float).tiny)
-    return np.abs(hamiltonian.energy(states) - energy) / exchanged

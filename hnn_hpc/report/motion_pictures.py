@@ -9,6 +9,7 @@ LINES = ("-", "--", ":")
 COLOURS = ("#0072b2", "#d55e00", "#000000")
 SMALLEST = 1e-17  # that is drawn: a start has an error of 0
 SHOWN_PERIODS = 8
+MOST_TICKS = 8
 
 
 def motion_pictures(motion, names):
@@ -20,22 +21,29 @@ def motion_pictures(motion, names):
 
 
 def _orbit(motion, names):
-    """The first coordinate of the first start over the last periods, where learned and true orbit are farthest apart."""
-    figure, subplot = new_plot(f"{names[0]} at the end of the first orbit", "time t", names[0])
+    """The first coordinate over the last periods, where errors are largest, from the start with the largest."""
     shown = slice(-SHOWN_PERIODS * STEPS_A_PERIOD, None)
-    times, learned = motion.times[shown], motion.learned[0, shown, 0]
-    seen = f"{names[0]} over time from {times[0]:.4g} to {times[-1]:.4g}: the learned orbit goes from {_least(learned)} to {_most(learned)}"
+    which = 0 if motion.errors is None else int(np.argmax(motion.errors[:, shown].max(axis=1)))
+    figure, subplot = new_plot(f"{names[0]} at the end of the orbit from start {which + 1}", "time t", names[0])
+    times, learned = motion.times[shown], motion.learned[which, shown, 0]
+    reached = learned[np.isfinite(learned)]
+    goes = f"goes from {reached.min():.3g} to {reached.max():.3g}" if len(reached) else "has escaped before"
+    seen = f"{names[0]} over time from {times[0]:.4g} to {times[-1]:.4g}: the learned orbit from start {which + 1} {goes}"
     if motion.true is None:
         subplot.plot(times, learned, "-", color="#d55e00", linewidth=1)
-        caption = "The learned motion."
+        caption = f"The learned motion from start {which + 1}."
     else:
-        true = motion.true[0, shown, 0]
+        true = motion.true[which, shown, 0]
         subplot.plot(times, true, "-", color="black", linewidth=1, label="true")
         subplot.plot(times[::4], learned[::4], "o", color="#d55e00", markersize=3.5, markerfacecolor="none", label="learned")
         subplot.margins(y=0.25)
         subplot.legend(fontsize=8, loc="upper right", ncols=2)
-        seen += f", and is at most {_told(np.nanmax(np.abs(learned - true), initial=0))} from the true one"
-        caption = "The learned motion as circles on the line of the true one, in the last periods that were followed."
+        if len(reached):
+            apart = np.nanmax(np.abs(learned - true))
+            seen += f", and is at most {_told(apart)} from the true one" if len(reached) == len(learned) else ", and escapes then"
+        caption = (
+            f"The true motion as a line, the learned one as circles, from start {which + 1}, whose error is the largest of all starts."
+        )
     subplot.grid(linewidth=0.4, alpha=0.5)
     return Picture("orbit", figure, f"{seen}.", caption)
 
@@ -54,21 +62,29 @@ def _errors(motion):
 
 
 def _drift(motion):
-    figure, subplot = new_plot("energy along the learned orbit", "time t", "largest change so far")
-    measured = motion.drift if motion.true_drift is None else motion.true_drift
-    what = "learned" if motion.true_drift is None else "true"
-    _draw(subplot, motion.times, np.fmax.accumulate(measured, axis=1))
+    known = motion.true_drift is not None
+    measured, what, letter = (motion.true_drift, "true", "H") if known else (motion.drift, "learned", "Ĥ")
+    figure, subplot = new_plot("energy along the learned orbit, largest change so far", "time t", f"|Δ{letter}| / energy exchanged")
+    so_far = np.fmax.accumulate(measured, axis=1)
+    _draw(subplot, motion.times, so_far)
+    _set_decades(subplot, so_far)
     seen = (
         f"How far the {what} energy moves from its first value along the learned orbits from {len(measured)} starts, on a "
-        f"logarithmic scale: at most {_told(np.nanmax(measured))} of the energy that is exchanged between kinetic and potential; "
-        f"the learned energy itself moves by at most {_told(np.nanmax(motion.drift))}."
+        f"logarithmic scale: at most {_told(np.nanmax(measured))} of the energy that is exchanged between kinetic and potential"
     )
-    caption = "Relative to the energy exchanged. A motion that comes from some energy keeps it; what changes here" + (
-        " is the true energy, by as much as the learned one differs from it." if what == "true" else " is left by the integrator alone."
+    if known:
+        seen += f"; the learned energy itself moves by at most {_told(np.nanmax(motion.drift))}"
+    if known and not motion.is_damped:
+        seen += f", and the true one along the true orbits, by the same steps, by at most {_told(np.nanmax(motion.drift_of_true))}"
+    caption = "Relative to the energy exchanged. A motion that comes from some energy keeps it; what changes here is " + (
+        "the true energy, by as much as the learned one differs from it, or as the integrator leaves: along the true orbits, by the same "
+        f"steps, at most {_told(np.nanmax(motion.drift_of_true))}."
+        if known
+        else "left by the integrator and by the rounding of the learned energy, whose coefficients are large and cancel."
     )
     if motion.is_damped:
         caption = "Relative to the energy exchanged. Damping takes energy from the motion, and the model knows how much."
-    return Picture("energy-drift", figure, seen, caption)
+    return Picture("energy-drift", figure, f"{seen}.", caption)
 
 
 def _draw(subplot, times, values):
@@ -86,12 +102,16 @@ def _draw(subplot, times, values):
     subplot.legend(fontsize=8)
 
 
-def _least(values):
-    return f"{np.nanmin(values):.3g}" if np.isfinite(values).any() else "nowhere"
-
-
-def _most(values):
-    return f"{np.nanmax(values):.3g}" if np.isfinite(values).any() else "nowhere"
+def _set_decades(subplot, values):
+    """Let a logarithmic axis go from a whole decade to a whole decade, with ticks at decades alone."""
+    drawn = values[np.isfinite(values) & (values > 0)]
+    low, high = (np.floor(np.log10(drawn.min())), np.ceil(np.log10(drawn.max()))) if len(drawn) else (np.log10(SMALLEST),) * 2
+    if low == high:
+        low, high = low - 1, high + 1
+    every = int(np.ceil((high - low) / MOST_TICKS))
+    subplot.set_ylim(10.0**low, 10.0**high)
+    subplot.set_yticks(10.0 ** np.arange(low, high + 1, every))
+    subplot.set_yticks([], minor=True)
 
 
 def _told(number):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from hnn_hpc.integrators import energy_drift, is_separable, separability_defect
+from hnn_hpc.integrators.quality import drift_over_time
 from hnn_hpc.systems import SYSTEMS, make_system
 
 
@@ -76,3 +77,20 @@ def test_the_worst_of_many_trajectories_counts_and_none_or_a_resting_one_has_no_
     assert energy_drift(system, np.stack([one, other], axis=1)) == energy_drift(system, other) > energy_drift(system, one) == 0
     assert energy_drift(system, np.zeros((5, 2))) == 0
     assert energy_drift(system, np.zeros((5, 0, 2))) == 0
+
+
+def test_the_drift_over_time_has_the_drift_as_its_largest_and_ends_where_an_orbit_escapes():
+    system, rng = make_system("henon-heiles", {}), np.random.default_rng(0)
+    paths = rng.uniform(-1, 1, (7, 3, 4))
+    drift = drift_over_time(system, paths)
+    assert drift.shape == (7, 3) and not drift[0].any() and drift.max() == energy_drift(system, paths)
+    escaped = paths.copy()
+    escaped[4:, 1], escaped[3, 1] = np.nan, 1e200
+    found = drift_over_time(system, escaped)
+    np.testing.assert_array_equal(found[:, [0, 2]], drift[:, [0, 2]])
+    assert np.isnan(found[4:, 1]).all() and np.isinf(found[3, 1]) and np.isfinite(found[:3, 1]).all()
+
+
+def test_at_rest_the_drift_over_time_is_no_round_off_over_round_off():
+    raised = Raised(make_system("pendulum", {}), 1e6)
+    assert drift_over_time(raised, [[0.0, 0.0], [0.0, 2e-5]]).max() < 1e-7
