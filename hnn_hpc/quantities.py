@@ -1,4 +1,4 @@
-"""Numbers of things, sizes and durations, in words."""
+"""Numbers of things, sizes and durations, in words, and numbers in three digits."""
 
 
 def count(number, noun):
@@ -23,3 +23,8 @@ def duration(seconds):
         if seconds >= 2 * length:
             return f"{seconds / length:.1f} {unit}"
     return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.2g} s"
+
+
+def scientific(number):
+    """Return a number in three digits, or a dash where there is none."""
+    return "–" if number is None else f"{number:.2e}"

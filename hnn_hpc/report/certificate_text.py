@@ -1,5 +1,7 @@
 """What the figures of a certificate mean, each in one sentence for somebody who has not met them."""
 
+from hnn_hpc.quantities import scientific
+
 
 def certificate_rows(result):
     """Return rows (name, value, meaning) of the certificate in a result."""
@@ -8,34 +10,34 @@ def certificate_rows(result):
         ("certified", "yes" if result["certified"] else "no", _CERTIFIED[bool(result["certified"])]),
         (
             "backward error",
-            _number(result["backward_error"]),
+            scientific(result["backward_error"]),
             "The matrix would have to be changed by this much, relative to its size, for the "
             "answer to be exactly right; rounding alone makes some 1e-16, and up to 1e-13, or rcond if that is larger, is accepted.",
         ),
         (
             "relative residual",
-            _number(result["relative_residual"]),
+            scientific(result["relative_residual"]),
             "What the features leave unexplained of the data they were fitted to; it says how "
             "well the model fits, while the other figures say how well the fit was computed.",
         ),
         (
             "normal residual",
-            _number(result["normal_residual"]),
+            scientific(result["normal_residual"]),
             "How much of what is left the features could still reach; where next to nothing is "
             "left, as after an almost perfect fit, this compares rounding with rounding and may be large.",
         ),
         (
             "condition",
-            _number(result["condition_estimate"]),
+            scientific(result["condition_estimate"]),
             "How much alike the features are: the larger, the more a small change of the data can "
-            "change the coefficients, though not the learned energy.",
+            "change the coefficients, much more than the learned energy.",
         ),
         ("numerical rank", f"{rank} of {features}", _rank(rank, features, result["job"]["solver"].get("rcond"))),
         ("stop reason", result["stop_reason"], _STOP.get(result["stop_reason"], "How the solver ended.")),
     ]
     if result["ridge"]:
         rows.append(
-            ("ridge", _number(result["ridge"]), "Coefficients are held small by this much, so that noise in the data is not learned.")
+            ("ridge", scientific(result["ridge"]), "Coefficients are held small by this much, so that noise in the data is not learned.")
         )
         rows.append(
             (
@@ -47,7 +49,7 @@ def certificate_rows(result):
     rows.append(
         (
             "noise level",
-            _number(result["noise_level"]),
+            scientific(result["noise_level"]),
             "The noise of the velocities, if all that the model leaves unexplained is noise, in their units.",
         )
     )
@@ -79,7 +81,3 @@ def _rank(rank, features, rcond):
         f"So many combinations of the features are told apart in double precision; the other {features - rank}, below "
         f"{'rcond' if rcond is None else f'{rcond:g}'} of the largest, were left out. Smooth features look alike, so this is no fault."
     )
-
-
-def _number(value):
-    return "–" if value is None else f"{value:.2e}"

@@ -1,17 +1,22 @@
 """The sections of a report: each a function of `Findings` that returns its `Html` and the list of the `Picture`s in it."""
 
-from hnn_hpc.quantities import byte_size, count, duration
+import numpy as np
+
+from hnn_hpc.features import plain_coordinates
+from hnn_hpc.operators.components import components_of
+from hnn_hpc.quantities import count, scientific
 from hnn_hpc.report.certificate_text import certificate_rows
 from hnn_hpc.report.energy_pictures import energy_pictures
 from hnn_hpc.report.feature_pictures import place_picture, steepness_picture
-from hnn_hpc.report.html import explained, joined, paragraph, preformatted, table, tag
+from hnn_hpc.report.headline import headline
+from hnn_hpc.report.html import explained, joined, paragraph, table, tag
 from hnn_hpc.report.interaction_figure import interaction_figure
 from hnn_hpc.report.motion_pictures import motion_pictures
+from hnn_hpc.report.origin import provenance
 from hnn_hpc.report.picture import Picture, gallery
 from hnn_hpc.report.residuals import residual_pictures
 from hnn_hpc.report.section_pictures import section_pictures
 from hnn_hpc.report.spectrum_picture import spectrum_picture
-from hnn_hpc.report.toml_text import toml_text
 
 STAGES = {
     "data": "reading the samples once, to check them and to find their range",
@@ -20,49 +25,6 @@ STAGES = {
     "evaluate": "comparing with the test samples",
 }
 MOST_SUPPORTS = 12  # in the table
-MOST_DAMPINGS = 4  # on the first card
-
-
-def headline(found):
-    """The figures that one looks for first."""
-    result, test = found.result, found.result["test"]
-    tested = f"on {count(test['samples'], 'other sample')}" if test["samples"] else "no samples were kept to test on"
-    tested_energy = tested if result["constant_known"] else f"{tested}, up to a constant"
-    if test["samples"] and test["energy_error"] is None:
-        tested_energy = "the samples tell no energies"
-    certified = "the solve is as exact as the arithmetic allows" if result["certified"] else "the solve failed its check"
-    cards = [
-        ("error of H, relative", _scientific(test["energy_error"]), tested_energy if test["samples"] else tested),
-        ("error of ∇H, relative", _scientific(test["gradient_error"]), tested),
-        ("left of the data", _scientific(result["relative_residual"]), "what the features leave unexplained of what was fitted"),
-        *_dynamics(result),
-        ("certificate", "certified" if result["certified"] else "not certified", certified),
-        (
-            "time",
-            duration(result["seconds"]["total"]),
-            f"{result['solver']} on {count(result['ranks'], 'rank')}, {count(result['threads'], 'thread')} each",
-        ),
-        ("peak memory", byte_size(result["peak_memory_bytes"]), "on the largest rank"),
-        ("samples", f"{result['samples']:,}".replace(",", " "), f"of {count(2 * result['dof'], 'coordinate')}"),
-        ("features", f"{result['features']:,}".replace(",", " "), f"{result['sampler']}, {found.model.feature_map.activation.name}"),
-    ]
-    items = [tag("div", tag("dt", name), tag("dd", value), tag("dd", note, class_="note")) for name, value, note in cards]
-    return tag("dl", *items, class_="figures"), []
-
-
-def _dynamics(result):
-    """The figures of what was learned besides H, and of velocities that nobody measured."""
-    cards, step = [], result["step"]
-    if result["damping"]:
-        gammas = result["damping"]["damping"]
-        told = ", ".join(f"{gamma:.4g}" for gamma in gammas[:MOST_DAMPINGS])
-        more = "" if len(gammas) <= MOST_DAMPINGS else f" and {len(gammas) - MOST_DAMPINGS} more"
-        cards.append(("damping γ", told + more, "of dp/dt = −∂H/∂q − γ ∂H/∂p, one a momentum"))
-    if step:
-        missed = _scientific(step["step_errors"][step["corrections"]])
-        made = f"of states {step['size']:g} apart, {count(step['corrections'], 'correction')}; the model's own steps miss by {missed}"
-        cards.append(("velocities", f"order {step['order']}", made))
-    return cards
 
 
 def energy(found):
@@ -122,10 +84,11 @@ def _interactions(graph):
 def spectrum(found):
     """Singular values and rank."""
     result = found.result
-    told = f"condition {_scientific(result['condition_estimate'])}, numerical rank {result['rank']} of {result['features']}"
+    told = f"condition {scientific(result['condition_estimate'])}, numerical rank {result['rank']} of {result['features']}"
     picture = None
     if result.get("spectrum"):
-        picture = spectrum_picture(result["spectrum"], result["rank"], result["features"], result["job"]["solver"].get("rcond", 1e-15))
+        rcond = result["job"]["solver"].get("rcond", 1e-15)
+        picture = spectrum_picture(result["spectrum"], result["rank"], result["features"], rcond, _block_count(found))
     text = paragraph(
         f"The fit solves for {count(result['features'], 'coefficient')} at once: {told}. Singular values say how well the data tell "
         f"combinations of the features apart.{_remark(result)}"
@@ -133,6 +96,14 @@ def spectrum(found):
     absent = None if picture else paragraph("This result tells no singular values: there are none, or an earlier version wrote it.")
     pictures = [picture] if picture else []
     return joined([text, absent, gallery(pictures) if picture else None]), pictures
+
+
+def _block_count(found):
+    """Of the blocks that were solved one by one: features that share no coordinate, unless some have too few rows (see `output_layer`)."""
+    feature_map, samples = found.model.feature_map, found.result["samples"]
+    components = components_of(feature_map.weights, feature_map.coordinates or plain_coordinates(found.model.dimension))
+    has_rows = all(len(component.features) <= samples * len(component.rows_of) for component in components)
+    return len(components) if has_rows else 1
 
 
 def _remark(result):
@@ -166,7 +137,7 @@ def motion(found):
     parts = [paragraph(text), gallery(pictures)]
     if moving.valid is not None:
         rows = [
-            [f"start {number}", _valid(valid, moving.times[-1]), _scientific(errors[-1]), _scientific(max(drift))]
+            [f"start {number}", _valid(valid, moving.times[-1]), _far(errors[-1]), _far(np.nanmax(drift))]
             for number, (valid, errors, drift) in enumerate(zip(moving.valid, moving.errors, moving.true_drift, strict=True), start=1)
         ]
         header = ["orbit", "valid time", "distance at the end", "largest change of the true energy"]
@@ -187,6 +158,10 @@ def _valid(time, longest):
     return f"{time:.3g}" if time < longest else f"over {longest:.3g}"
 
 
+def _far(number):
+    return scientific(number) if np.isfinite(number) else "escapes"
+
+
 def times(found):
     """Where the seconds went."""
     seconds = found.result["seconds"]
@@ -197,7 +172,7 @@ def times(found):
     rate = f", at {found.result['flops'] / solve / 1e9:.3g} GF/s" if solve > 0 else ""
     parts = [
         table("Seconds of the stages", ["stage", "seconds", "share", "what is done"], rows, {1, 2}, {3}),
-        paragraph(f"The solve made {_scientific(found.result['flops'])} floating-point operations{rate}."),
+        paragraph(f"The solve made {scientific(found.result['flops'])} floating-point operations{rate}."),
     ]
     if found.result["resumed"]:
         parts.append(paragraph("The fit went on from a checkpoint: the seconds are those of its last part."))
@@ -209,39 +184,6 @@ def certificate(found):
     rows = certificate_rows(found.result)
     text = "After the solve, the residual is computed anew from the samples, and from it how far the answer is from an exact one."
     return joined([paragraph(text), explained(rows)]), []
-
-
-def provenance(found):
-    """How to load the model, and where it comes from."""
-    result = found.result
-    code = [
-        "from hnn_hpc import load_model",
-        f"model = load_model({found.model_file!r})",
-        "model.energy(x), model.gradient(x), model.vector_field(x)",
-    ]
-    shape = f"x is an array (…, {found.model.dimension}) with the columns {_columns(found.coordinates)}."
-    seeds = [[f"seed of {name}", "none" if seed is None else str(seed)] for name, seed in result["seeds"].items()]
-    versions = [[name, version] for name, version in result["versions"].items()]
-    return joined(
-        [
-            tag("h3", "Load the model"),
-            preformatted("Python code that loads the model", "\n".join(code)),
-            paragraph(shape),
-            tag("h3", "Versions and seeds"),
-            table("Programs and seeds that the numbers depend on", ["what", "value"], versions + seeds),
-            tag("h3", "The job"),
-            preformatted("The job file with every default", toml_text(result["job"])),
-        ]
-    ), []
-
-
-def _columns(names):
-    dof = len(names) // 2
-    return ", ".join(names) if dof <= 3 else f"q1 to q{dof}, p1 to p{dof}"
-
-
-def _scientific(number):
-    return "–" if number is None else f"{number:.2e}"
 
 
 SECTIONS = {

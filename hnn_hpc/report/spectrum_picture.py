@@ -6,8 +6,8 @@ from hnn_hpc.report.picture import Picture, new_plot
 from hnn_hpc.solvers.spectrum import SINGULAR_VALUES
 
 
-def spectrum_picture(spectrum, rank, features, rcond):
-    """Return the `Picture` of a spectrum as `solvers.spectrum` tells it, None where it is empty."""
+def spectrum_picture(spectrum, rank, features, rcond, blocks=1):
+    """Return the `Picture` of a spectrum as `solvers.spectrum` tells it, None where it is empty; blocks: that were solved one by one."""
     numbers, values = np.array(spectrum["numbers"], dtype=int), np.array(spectrum["values"], dtype=float)
     if not len(values) or values[0] <= 0:
         return None
@@ -27,8 +27,16 @@ def spectrum_picture(spectrum, rank, features, rcond):
         f"{what} of the matrix with columns of norm 1, from {values[0]:.3g} down to {values[-1]:.1e}, on a logarithmic scale: {rank} of "
         f"{features} directions are kept, {features - rank} dropped."
     )
-    steep = "Directions far down are decided by the last digits of the data; those whose pivots lie below the dashed line are dropped."
+    steep = (
+        "Directions far down are decided by the last digits of the data. The rank is decided by the pivots, each against the largest; a "
+        "singular value may lie a little below the line."
+    )
     stand_in = (
         "" if are_singular else " For so many directions the pivots stand in for the singular values: they come with the factorization."
     )
-    return Picture("singular-values", figure, seen, steep + stand_in)
+    by_block = (
+        f" Here features fall into {blocks} blocks, and directions are dropped block by block; the line is relative to the largest of all."
+        if blocks > 1
+        else ""
+    )
+    return Picture("singular-values", figure, seen, steep + by_block + stand_in)

@@ -1,9 +1,9 @@
 """What of the singular values of Ā comes almost for nothing once its triangle is factored (see `factor` for Ā, R̄ and the rank).
 
 The directions that are kept have a triangle of their own, (r, r), whose singular values are those of Ā there: of R̄ itself at full rank, of
-the T of the complete orthogonal decomposition otherwise. Up to r = LARGEST they are computed, some 20 ms of one core; beyond, in place of
-them, the sizes of the pivots: the diagonal of the pivoted QR, within a small factor of the singular value of the same number, or at full
-rank the diagonal of R̄, how much of each column those before it do not make up, whose smallest is at least σ_min.
+the T of the complete orthogonal decomposition otherwise. Up to r = LARGEST they are computed, in some 20 ms of one core for r = 512;
+beyond, in place of them, the sizes of the pivots: the diagonal of the pivoted QR, within a small factor of the singular value of the same
+number, or at full rank the diagonal of R̄, how much of each column those before it do not make up, whose smallest is at least σ_min.
 """
 
 from typing import NamedTuple

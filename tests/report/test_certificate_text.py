@@ -45,5 +45,9 @@ def test_the_rank_tells_what_was_left_out():
     assert "All combinations" in told(rank=100, stop_reason="converged")["numerical rank"][1]
 
 
+def test_the_condition_is_said_to_tell_less_of_the_energy_than_of_the_coefficients():
+    assert told()["condition"][1].endswith("change the coefficients, much more than the learned energy.")
+
+
 def test_a_figure_that_is_not_a_number_is_a_dash():
     assert told()["condition"][0] == "–"
