@@ -1,4 +1,8 @@
-"""Results as JSON that every reader accepts: NaN and infinity become null, numpy values and paths plain ones."""
+"""Results as JSON that every reader accepts: NaN and infinity become null, numpy values and paths plain ones.
+
+Bytes of a file's name that are no UTF-8, which Python keeps as half of a surrogate pair, are written as the escape \\udcXX, which JSON
+reads as what it was.
+"""
 
 import json
 import math
@@ -9,7 +13,8 @@ import numpy as np
 
 def json_text(value, indent=None):
     """Return `value` (dictionaries, sequences, numbers, texts, arrays, paths, None) as JSON; one line unless `indent` is given."""
-    return json.dumps(_plain(value), indent=indent, allow_nan=False, ensure_ascii=False)
+    text = json.dumps(_plain(value), indent=indent, allow_nan=False, ensure_ascii=False)
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _plain(value):

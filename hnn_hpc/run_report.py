@@ -1,5 +1,6 @@
 """The report of a finished run, made from what lies in its directory: a page, and its pictures in a folder beside it."""
 
+import os
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from hnn_hpc.models import load_model
 from hnn_hpc.provenance import known_system
 from hnn_hpc.report.figures import check_matplotlib
 from hnn_hpc.report.findings import find
-from hnn_hpc.report.report import render
+from hnn_hpc.report.report import PICTURES, render
 from hnn_hpc.run import CERTIFICATE, SOLVE, open_sources
 from hnn_hpc.run_files import MODEL_FILE, RESULT_FILE, files_told, make_directory, read_result
 from hnn_hpc.run_state import FINISHED, run_state
@@ -22,14 +23,14 @@ from hnn_hpc.storage import check_writable, written_beside
 PAGE = "report.html"
 MOST_POINTS, RUNS = 4096, 16  # at which residuals are drawn; of samples in a file, so many runs of rows from all over it
 TOLD = (*CERTIFICATE, *SOLVE, "samples", "dof", "sampler", "basis", "solver", "ranks", "threads", "constant_known", "seconds", "resumed")
-TOLD += ("peak_memory_bytes", "test", "versions", "seeds", "features", "job")  # of a result: what a report tells
+TOLD += ("step", "damping", "peak_memory_bytes", "test", "versions", "seeds", "features", "job")  # of a result: what a report tells
 
 
 def write_report(directory, output=None, force=False):
     """Write the page of the run in a directory, and its pictures; return {"file", "folder", "pictures", "bytes"}.
 
     Parameters: directory (Path); output (Path): name of the page, report.html in the directory unless given; the pictures go into a folder
-    of the page's name without its ending; force (bool): replace those of an earlier report.
+    of the page's name without its ending; force (bool): replace those of an earlier report, and remove those that this one does not have.
     Errors: `UserError` where there is no finished run in the directory, or the page cannot be written; `OutputError` where the disk fills
     up. All files appear, or none.
     """
@@ -39,14 +40,19 @@ def write_report(directory, output=None, force=False):
         raise UserError(f"--output {output}: expected a name that ends in .html")
     result, model = read_run(directory)
     check_writable(output, force)
+    folder = output.with_suffix("")
+    if not force and any(os.path.lexists(folder / name) for name in PICTURES):
+        raise UserError(
+            f"{folder} is the folder of an earlier report, with its pictures; pass --force to replace them (force=True in Python)"
+        )
     system = known_system(model)
     system = system and replace(system, box=model.domain)
     samples, where = _samples_to_compare_with(result, model, system)
-    name = directory.resolve().name
+    name = os.fsencode(directory.resolve().name).decode("utf-8", "replace")
     text, pictures = render(find(name, str(directory / MODEL_FILE), result, model, system, samples, where))
-    folder = output.with_suffix("")
-    _write(output, folder, text.encode(), pictures, force)
-    return {"file": str(output), "folder": str(folder), "pictures": sorted(pictures), "bytes": len(text.encode())}
+    page = text.encode("utf-8", "backslashreplace")  # the job may name files that are no UTF-8
+    _write(output, folder, page, pictures, force)
+    return {"file": str(output), "folder": str(folder), "pictures": sorted(pictures), "bytes": len(page)}
 
 
 def read_run(directory):
@@ -105,7 +111,10 @@ def samples_from_all_over(source):
 
 
 def _write(output, folder, page, pictures, force):
-    """Write all files beside their targets, then give all their names, the page last; where that fails there are none of them."""
+    """Write all files beside their targets, then give all their names, the page last; where that fails there are none of them.
+
+    After it, where `force`, the pictures are removed that an earlier report had and this one has not.
+    """
     made = make_directory(folder)
     try:
         with ExitStack() as stack:
@@ -116,3 +125,6 @@ def _write(output, folder, page, pictures, force):
             with suppress(OSError):
                 path.rmdir()
         raise
+    for name in PICTURES.difference(pictures) if force else ():
+        with suppress(OSError):
+            (folder / name).unlink()

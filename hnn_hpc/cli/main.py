@@ -106,10 +106,15 @@ def _run(argv, interruptions, rank, size):
         return exit_code_of(error)
     if rank == 0:
         if not arguments.quiet:
-            print(arguments.command.describe(result))
+            print(_printable(arguments.command.describe(result)))
         if arguments.json:
             print(json_text(result))
     return result.get("exit_code", DONE)
+
+
+def _printable(text):
+    """Return the text with bytes of file names that are no UTF-8 as escapes, which stderr prints by itself and stdout refuses."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _split(argv):
