@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 VOID = {"img", "meta", "br", "hr", "link", "input"}
 LEAST_CONTRAST = 4.5
 SHORTEST_ALT = 40  # characters; says in words and numbers what is seen
+NO_NUMBER = re.compile(r"\b(nan|inf)\b")
 COLOUR = re.compile(r"#[0-9a-f]{6}")
 SECTIONING = {"main", "header", "footer", "nav"}
 
@@ -83,10 +84,14 @@ def _names(elements):
             alt = attributes.get("alt") or ""
             if len(alt) < SHORTEST_ALT or not re.search(r"\d", alt):
                 found.append(f"<img> says too little: {alt!r}")
+            if NO_NUMBER.search(alt):
+                found.append(f"<img> says what is no number: {alt!r}")
             if "figure" not in element["within"]:
                 found.append("<img> outside of a figure")
         if name in ("a", "th", "figcaption", "caption", "h1", "h2", "h3", "dt") and not text:
             found.append(f"<{name}> without text")
+        if name == "figcaption" and NO_NUMBER.search(text):
+            found.append(f"<figcaption> says what is no number: {text!r}")
         if name == "p" and element["within"][-1:] == ["p"]:
             found.append("<p> within <p>")
         if attributes.get("tabindex") == "0" and not (attributes.get("role") and attributes.get("aria-label")):

@@ -15,7 +15,7 @@ import pytest
 from accessible import problems
 
 from hnn_hpc.cli import main
-from hnn_hpc.run_report import MOST_POINTS, RUNS, samples_from_all_over
+from hnn_hpc.run_report import MOST_POINTS, RUNS, TOLD, samples_from_all_over
 from hnn_hpc.run_status import RunStatus
 from hnn_hpc.samples import ArraySamples
 from hnn_hpc.systems import make_system
@@ -206,11 +206,20 @@ def test_a_directory_without_a_run(capsys, run):
     assert "run/result.json is damaged, or not a result" in error_of(capsys, run)
 
 
-def test_a_result_that_tells_too_little(capsys, run):
+READ = sorted({name for path in (ROOT / "hnn_hpc/report").glob("*.py") for name in re.findall(r'result\["(\w+)"\]', path.read_text())})
+READ += sorted({name for path in (ROOT / "hnn_hpc/report").glob("*.py") for name in re.findall(r"result\['(\w+)'\]", path.read_text())})
+
+
+def test_all_that_a_page_reads_is_looked_for_first():
+    assert {"step", "damping", "noise_level", "flops"} < set(READ) <= {*TOLD, "spectrum"}  # which may be missing
+
+
+@pytest.mark.parametrize("name", sorted({*READ} - {"job", "spectrum"}))
+def test_a_result_that_tells_too_little(capsys, run, name):
     result = json.loads((run / "result.json").read_text())
-    del result["noise_level"]
+    del result[name]
     (run / "result.json").write_text(json.dumps(result))
-    assert "tells nothing of noise_level" in error_of(capsys, run)
+    assert f"tells nothing of {name}" in error_of(capsys, run)
 
 
 def test_a_run_without_its_model(capsys, run):
@@ -242,6 +251,38 @@ def test_an_older_report_is_replaced_only_when_told(capsys, run):
     assert (run / "report.html").read_text() == "mine"
     (run / "report/notes.txt").unlink()
     page_of(run, "--force")
+
+
+def test_pictures_that_only_an_earlier_report_had_are_removed(run):
+    page_of(run)
+    for name in ("section-1-8-true.png", "mine.png"):
+        (run / "report" / name).write_bytes(b"")
+    assert main(["report", "run", "--quiet", "--force"]) == 0
+    assert not (run / "report/section-1-8-true.png").exists() and (run / "report/mine.png").exists()
+
+
+def test_the_folder_of_an_earlier_report_without_its_page(capsys, run):
+    page_of(run)
+    (run / "report.html").unlink()
+    assert "run/report is the folder of an earlier report, with its pictures; pass --force to replace them" in error_of(capsys, run)
+    page_of(run, "--force")
+
+
+def test_a_name_that_is_no_text(capsys):
+    name = "u\udcff"  # the byte 255
+    assert main(["fit", "job.toml", "--output", name, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["job"]["output"]["directory"] == name
+    page = page_of(name)
+    assert "<h1>Learned Hamiltonian: u\ufffd</h1>" in page and "load_model(&#x27;u\\udcff/model.h5&#x27;)" in page
+    assert main(["report", name, "--force"]) == 0
+    assert "u\\udcff/report.html" in capsys.readouterr().out
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_a_poor_fit_of_henon_heiles_has_a_report():
+    job = str(ROOT / "jobs/henon_heiles.toml")
+    assert main(["fit", job, "--quiet", "--output", "run", "--set", "data.samples=600", "--set", "features.count=8"]) == 0
+    page_of("run")
 
 
 def test_a_page_has_another_place_when_told(run):

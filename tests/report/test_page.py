@@ -69,6 +69,8 @@ def test_nothing_from_outside_is_let_in():
         ("width=device-width", "width=1000", "no viewport for narrow windows"),
         ("<h2", "<h4>x</h4><h2", "h4 follows h1"),
         (ALT, "a picture", "<img> says too little: 'a picture'"),
+        (ALT, ALT + " From nan to 1.", f"<img> says what is no number: '{ALT} From nan to 1.'"),
+        ("A line.<", "At most inf.<", "<figcaption> says what is no number: 'At most inf.'"),
         ("figure>", "div>", "<img> outside of a figure"),
         ("<figcaption>A line.", "<figcaption>", "<figcaption> without text"),
         ('id="one"', 'id="two"', "'one' is named and not there"),

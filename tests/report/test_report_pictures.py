@@ -14,8 +14,9 @@ from hnn_hpc.report.feature_pictures import crossings, place_picture, steepness,
 from hnn_hpc.report.figures import plane
 from hnn_hpc.report.motion import motion_of, staying_starts
 from hnn_hpc.report.motion_pictures import motion_pictures
+from hnn_hpc.report.report import PICTURES
 from hnn_hpc.report.residuals import residual_pictures, residuals_of
-from hnn_hpc.report.section_pictures import section_pictures, sections_of
+from hnn_hpc.report.section_pictures import Section, energy_shell, section_pictures, sections_of
 from hnn_hpc.report.spectrum_picture import spectrum_picture
 from hnn_hpc.samples import Samples
 from hnn_hpc.systems import make_system
@@ -48,7 +49,7 @@ def check(pictures):
     for picture in pictures:
         assert picture.png[:4] == b"\x89PNG" and len(picture.png) < 250_000
         assert re.search(r"\d", picture.seen) and picture.seen.endswith(".") and picture.caption.endswith(".")
-        assert "nan" not in picture.seen + picture.caption
+        assert not re.search(r"\b(nan|inf)\b", picture.seen + " " + picture.caption)
 
 
 # Energy
@@ -119,7 +120,9 @@ def test_a_spectrum_tells_what_is_kept_and_what_dropped():
     assert "from 2 down to 1.0e-09" in picture.seen and "3 of 10 directions are kept, 7 dropped" in picture.seen
     picture = spectrum_picture(told | {"kind": "pivots"}, 3, 3, 1e-15)
     check([picture])
-    assert "pivots stand in" in picture.caption
+    assert "pivots stand in" in picture.caption and "blocks" not in picture.caption
+    assert "each against the largest; a singular value may lie a little below the line" in picture.caption
+    assert "fall into 3 blocks, and directions are dropped block by block" in spectrum_picture(told, 3, 10, 1e-15, blocks=3).caption
 
 
 @pytest.mark.parametrize(("numbers", "values"), [([], []), ([1], [0.0])])
@@ -168,7 +171,29 @@ def test_the_learned_motion_follows_the_true_one(learned):
     np.testing.assert_allclose(found.errors[:, -1], _normalized(found.true, found.learned)[:, -1], rtol=1e-10)
     exact = accurate_trajectories(system, found.true[:, 0], found.times[1], motion.STEPS)
     np.testing.assert_allclose(found.true, exact, atol=OF_ORDER_8)
-    check(motion_pictures(found, ["q1", "p1"]))
+    assert found.drift_of_true.shape == found.true_drift.shape and found.drift_of_true.max() < OF_ORDER_8
+    pictures = motion_pictures(found, ["q1", "p1"])
+    check(pictures)
+    assert f"by the same steps, by at most {found.drift_of_true.max():.1e}" in pictures[2].seen
+
+
+def test_the_orbit_shown_is_that_of_the_largest_error_which_is_named(learned):
+    found = motion_of(*learned)
+    found.learned[1, -5:, 0] += 0.25
+    found.errors[1, -5:] += 0.25
+    picture = motion_pictures(found, ["q1", "p1"])[0]
+    assert "from start 2 goes from" in picture.seen and "at most 2.5e-01 from the true one" in picture.seen and "start 2" in picture.caption
+    assert picture.figure.axes[0].get_title().endswith("start 2")
+
+
+@pytest.mark.parametrize("factor", [1.0, 0.0, 1e200])
+def test_an_axis_of_drifts_has_whole_decades_as_limits_and_ticks(learned, factor):
+    found = motion_of(*learned)
+    found.true_drift[:] *= factor
+    axes = motion_pictures(found, ["q1", "p1"])[2].figure.axes[0]
+    decades = np.log10([*axes.get_ylim(), *axes.get_yticks()])
+    np.testing.assert_allclose(decades, np.round(decades), atol=1e-9)
+    assert axes.get_ylabel() == "|ΔH| / energy exchanged" and 2 <= len(axes.get_yticks()) <= 9 and not len(axes.get_yticks(minor=True))
 
 
 def _normalized(true, learned):
@@ -182,6 +207,7 @@ def test_without_a_known_system_the_learned_motion_stands_alone(learned):
     pictures = motion_pictures(found, ["q1", "p1"])
     check(pictures)
     assert [picture.name for picture in pictures] == ["orbit", "energy-drift"]
+    assert "the rounding of the learned energy, whose coefficients are large and cancel" in pictures[1].caption
 
 
 def test_a_learned_motion_that_escapes_is_drawn_as_far_as_it_goes(learned):
@@ -198,8 +224,9 @@ def test_a_learned_motion_that_escapes_is_drawn_as_far_as_it_goes(learned):
 
     found = motion_of(Exploding(), system)
     assert not np.isfinite(found.learned).all() and np.isfinite(found.valid).all()
-    for picture in motion_pictures(found, ["q1", "p1"]):
-        assert picture.png[:4] == b"\x89PNG"
+    pictures = motion_pictures(found, ["q1", "p1"])
+    check(pictures)
+    assert "has escaped before" in pictures[0].seen and "nowhere" not in pictures[0].seen
 
 
 def test_where_no_orbit_stays_there_is_no_motion():
@@ -228,6 +255,63 @@ def test_sections_are_those_of_henon_heiles_alone(learned, monkeypatch):
         np.testing.assert_array_equal(section.true, section.learned)
     pictures = [picture for section in sections for picture in section_pictures(section)]
     check(pictures)
-    assert len(pictures) == 6
+    assert len(pictures) == 6 and PICTURES.issuperset(f"{picture.name}.png" for picture in pictures)
+    assert all("For half of the orbits the n-th crossings stay within 0.0e+00" in picture.caption for picture in pictures[1::2])
     assert sections_of(*learned) == [] and sections_of(random_model(), None) == []
     assert sections_of(random_model(), make_system("henon-heiles", {"alpha": 0.0})) == []
+
+
+@pytest.mark.parametrize("alpha", [1.0, 0.5, -2.0])
+@pytest.mark.parametrize("scaled", [1 / 12, 1 / 8, 1 / 6])
+def test_the_shell_has_the_energy_and_surrounds_the_well(alpha, scaled):
+    system = make_system("henon-heiles", {"alpha": alpha})
+    q2, p2 = energy_shell(system, scaled)
+    points = np.stack([0 * q2, q2, 0 * q2, p2], axis=-1)
+    np.testing.assert_allclose(system.energy(points), scaled / alpha**2, rtol=1e-12)
+    assert (p2 >= 0).all() and p2[[0, -1]].max() < 1e-6 * p2.max() and np.ptp(np.sign(q2[[0, -1]])) == 2
+    assert np.abs(q2).max() <= (1 + 1e-6) / abs(alpha)  # the saddle is at q2 = 1 / alpha
+
+
+def section(true, learned):
+    shell = energy_shell(make_system("henon-heiles", {}), 1 / 8)
+    return Section(1 / 8, "1/8", np.array(true, dtype=float), np.array(learned, dtype=float), shell)
+
+
+POINTS = np.zeros((4, 3, 4)) + np.linspace(0, 0.3, 4)[:, None, None]
+NOWHERE = np.full((4, 3, 4), np.nan)
+
+
+def drawn(true, learned):
+    """Return what is said of both pictures: seen and caption of the true one, then of the learned one."""
+    pictures = section_pictures(section(true, learned))
+    check(pictures)
+    assert all(picture.figure.axes[0].get_aspect() == 1 for picture in pictures)
+    return [words for picture in pictures for words in (picture.seen, picture.caption)]
+
+
+def test_the_distance_is_that_of_half_of_the_orbits():
+    apart = POINTS.copy()
+    apart[:, 1, 1] += [1e-6, 2e-6, 0.1, np.nan]
+    _, _, seen, caption = drawn(POINTS, apart)
+    assert "within 2.0e-06 of the true ones" in caption and "11 crossings" in seen and "outside" not in seen
+
+
+def test_learned_orbits_that_never_cross_or_miss_crossings_are_said_to():
+    seen_true, _, seen, caption = drawn(POINTS, NOWHERE)
+    assert caption == "The learned orbits never cross q1 = 0." and "the learned orbits never cross" in seen and "12 crossings" in seen_true
+    few = POINTS.copy()
+    few[1:, 2] = np.nan
+    assert drawn(POINTS, few)[3] == "More than half of the learned orbits miss crossings of the true ones."
+
+
+def test_true_orbits_that_never_cross_are_said_to():
+    seen, _, _, caption = drawn(NOWHERE, POINTS)
+    assert "the true orbits never cross" in seen and caption == "The true orbits never cross q1 = 0."
+    assert "never cross" in drawn(NOWHERE, NOWHERE)[2]
+
+
+def test_points_outside_of_the_picture_are_counted():
+    far = POINTS.copy()
+    far[0, :2, 1] = 50.0
+    _, true_caption, *words = drawn(POINTS, far)
+    assert all("2 of 12 crossings lie outside of the picture." in some for some in words) and "outside" not in true_caption
