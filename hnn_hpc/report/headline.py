@@ -37,11 +37,12 @@ def _dynamics(result):
     """The figures of what was learned besides H, and of velocities that nobody measured."""
     cards, step = [], result["step"]
     if result["damping"]:
-        told = ", ".join(f"{gamma:.4g}" for gamma in result["damping"][:MOST_DAMPINGS])
-        more = "" if len(result["damping"]) <= MOST_DAMPINGS else f" and {len(result['damping']) - MOST_DAMPINGS} more"
+        gammas = result["damping"]["damping"]
+        told = ", ".join(f"{gamma:.4g}" for gamma in gammas[:MOST_DAMPINGS])
+        more = "" if len(gammas) <= MOST_DAMPINGS else f" and {len(gammas) - MOST_DAMPINGS} more"
         cards.append(("damping γ", told + more, "of dp/dt = −∂H/∂q − γ ∂H/∂p, one a momentum"))
     if step:
-        last = f", the last of which changed ∇H by {scientific(step['changes'][-1])}" if step["changes"] else ""
-        made = f"of states {step['size']:g} apart, with {count(step['corrections'], 'correction')}{last}"
+        missed = scientific(step["step_errors"][step["corrections"]])
+        made = f"of states {step['size']:g} apart, {count(step['corrections'], 'correction')}; the model's own steps miss by {missed}"
         cards.append(("velocities", f"order {step['order']}", made))
     return cards

@@ -37,6 +37,11 @@ def test_a_pendulum_with_twice_the_energy_scale_is_in_antiphase_after_half_a_per
     np.testing.assert_allclose(learned[0, -1], [1e-3, 0], atol=1e-9)
 
 
+def test_substeps_are_steps_of_which_the_last_is_told():
+    fine = steps_alone(HENON_HEILES, [REGULAR], 0.1, 30)
+    np.testing.assert_allclose(steps_alone(HENON_HEILES, [REGULAR], 0.3, 10, substeps=3), fine[:, ::3], rtol=1e-13)
+
+
 def test_what_is_learned_exactly_is_valid_to_the_end():
     assert valid_times(*rollout_error(Learned(HENON_HEILES), HENON_HEILES, [REGULAR], 0.5, 40)).tolist() == [math.inf]
 
