@@ -4,8 +4,8 @@
                 or file = "samples.h5" with test_file, or with test_fraction: the last rows of `file`, which then are not fitted
                 either form: reference_point and reference_energy, x0 and H(x0), which fix the constant of the learned H
     [coordinates]  angles, differences, distances: what features depend on instead of x alone
-    [features]  sampler, count, bandwidth, supports, separable, activation, seed
     [dynamics]  rule, stride, corrections, dissipation: how velocities and H belong together
+    [features]  sampler, count, bandwidth, supports, separable, activation, seed
     [solver]    name, rcond, ridge, block_bytes, memory_per_rank
     [output]    directory, checkpoint_seconds
 
@@ -26,7 +26,7 @@ from hnn_hpc.values import MOST_SAMPLES, finite_number, whole_number
 
 SYSTEM_KEYS = ("system", "box", "samples", "test_samples", "seed", "reference_point", "reference_energy")
 FILE_KEYS = ("file", "test_file", "test_fraction", "reference_point", "reference_energy")
-OPTION_NAMES = {  # the FitOptions field behind every key of these two tables
+OPTION_NAMES = {  # the FitOptions field behind every key of these tables
     "features": {
         "sampler": "sampler",
         "count": "features",

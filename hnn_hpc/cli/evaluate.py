@@ -26,7 +26,7 @@ def describe(result):
             ("samples", count(result["samples"], "sample")),
             (
                 "energy error",
-                scientific(result["energy_error"]) + up_to if result["energy_error"] is not None else "no energies in the file",
+                scientific(result["energy_error"]) + up_to if result["energy_error"] is not None else "no energies at the rows of the file",
             ),
             ("gradient error", scientific(result["gradient_error"])),
         ]

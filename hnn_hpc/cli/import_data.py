@@ -17,7 +17,12 @@ def add_arguments(parser):
     parser.add_argument("--velocities", metavar="dq1,..,dpn", help="columns of dx/dt in the same order; trajectories in time need none")
     parser.add_argument("--energy", metavar="H", help="column of the energy")
     parser.add_argument("--time", metavar="t", help="column of the time: rows are states of trajectories, equally far apart")
-    parser.add_argument("--time-step", type=float, metavar="H", help="or the time between two states, where there is no column of it")
+    parser.add_argument(
+        "--time-step",
+        type=float,
+        metavar="H",
+        help="or the time between two states, where there is no column of it: of one trajectory, unless --trajectory tells several apart",
+    )
     trajectory = "column that tells trajectories apart, by numbers or words; default: one begins where time jumps back"
     parser.add_argument("--trajectory", metavar="id", help=trajectory)
     tolerance = f"largest relative difference of a step in time from the others; default {Wanted.time_tolerance:g}"

@@ -3,12 +3,11 @@
 Samples: K points x = (q1..qn, p1..pn) of D = 2n coordinates, or T trajectories of N steps each, then K = T N.
 
     /points        (K, D)        /trajectories  (T, N, D)
-    /velocities    (K, D)        /velocities    (T, N, D)     dx/dt; trajectories may do without
+    /velocities    (K, D)        /velocities    (T, N, D)     dx/dt; without them rows are made of pairs of consecutive states
     /energies      (K,)          /energies      (T, N)        H(x), optional
                                  /time_step     ()            between two steps of a trajectory; optional with velocities
 
-    Trajectories with a time step may be written without velocities, which are then to be told from consecutive states.
-Any real or integer type is read as float64. These datasets are enough; a file may say more by attributes of its root:
+    Any real or integer type is read as float64. These datasets are enough; a file may say more by attributes of its root:
     system, parameters, box, seed, units      where the samples come from; model and method, of simulated ones
     reference_point (D,), reference_energy    x0 and H(x0), which fix the constant of H
 

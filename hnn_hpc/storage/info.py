@@ -20,8 +20,8 @@ def describe(path):
 
     file, bytes, kind ("samples", "model", "checkpoint", what the file calls itself, or None), format_version (None in files of others),
     datasets (name -> shape and type) and attributes. Samples add samples (of trajectories without velocities: pairs of states), dof and
-    energies; a model adds features and dof; a file of a
-    checkpoint adds part and blocks, the first and last that it holds. Where the file cannot be used as its kind, `problem` says why.
+    energies; a model adds features and dof; a file of a checkpoint adds part and blocks, the first and last that it holds. Where the file
+    cannot be used as its kind, `problem` says why.
     Raises `UserError` only where the file cannot be opened at all.
     """
     with damage_reported(path), open_file(path) as file:

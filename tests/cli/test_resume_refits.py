@@ -24,6 +24,10 @@ supports = "dense"
 [solver]
 name = "khatri-rao-qr"
 """
+# A sampler that fits first, and looks for features anew once the damping is known.
+TWICE = ["--set", "features.sampler=approximate-swim", "--set", "features.bandwidth=auto", "--set", "features.supports=auto"]
+HOW = {"corrections": [], "damping": ["--set", "dynamics.dissipation=true", "--set", "dynamics.corrections=1"]}
+HOW["damping, after a first fit"] = HOW["damping"] + TWICE
 
 
 @pytest.fixture(scope="module")
@@ -32,26 +36,26 @@ def states():
 
 
 @pytest.fixture
-def whole(tmp_path, monkeypatch, states):
-    """The model of the uninterrupted fit, in a working directory with its job."""
+def folder(tmp_path, monkeypatch, states):
+    """The working directory, with the job and its trajectories."""
     monkeypatch.chdir(tmp_path)
     with h5py.File("states.h5", "w") as file:
         file["trajectories"], file["time_step"] = states, 0.1
     (tmp_path / "job.toml").write_text(JOB)
-    assert main(["fit", "job.toml", "--quiet", "--output", "whole"]) == 0
-    return load_model("whole/model.h5")
 
 
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.8])
-def test_it_goes_on_to_the_same_bits(monkeypatch, whole, capsys, share):
-    calls = []
+@pytest.mark.parametrize("how", HOW)
+def test_it_goes_on_to_the_same_bits(monkeypatch, folder, capsys, share, how):
+    calls, options = [], HOW[how]
     with monkeypatch.context() as patch:
         counting(patch, calls)
-        assert main(["fit", "job.toml", "--quiet", "--output", "counted"]) == 0
+        assert main(["fit", "job.toml", "--quiet", "--output", "whole", *options]) == 0
+    whole = load_model("whole/model.h5")
     call = int(share * len(calls))
-    assert interrupted_at(monkeypatch, call) == 75
+    assert interrupted_at(monkeypatch, call, *options) == 75
     capsys.readouterr()
-    assert main(["fit", "job.toml", "--quiet", "--resume", "--json"]) == 0
+    assert main(["fit", "job.toml", "--quiet", "--resume", "--json", *options]) == 0
     result = json.loads(capsys.readouterr().out)
     assert result["resumed"] and result["blocks_taken_over"] > 0
     model = load_model("results/job/model.h5")
