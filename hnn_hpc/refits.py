@@ -27,8 +27,8 @@ from hnn_hpc.symplectic import vector_field_from_gradient
 
 GAIN = 0.5  # a correction that leaves more than this of the step error is the last
 COMPARED = 4096  # pairs of states, from all over the data, that step errors are measured at
-# Changes of γ by their share of dp/dt: when features are looked for anew, and when γ is found.
-NEARLY, SETTLED = 1e-6, 1e-9
+# Changes of γ by their share of dp/dt: so small that γ counts as found, that features are looked for anew, and that nothing is left to do.
+FOUND, NEARLY, SETTLED = 1e-5, 1e-6, 1e-11
 FITS, USUAL_FITS = 10, 5  # for γ, besides one a degree of freedom: at most, and as a rule, each time that other things have changed
 PATIENCE = 2  # fits without a smaller change of γ than before
 
@@ -150,14 +150,17 @@ class Refits:
                 free &= asked >= 0
                 self._broyden.begin()
                 changes = []
-            elif changes[-1] <= SETTLED or has_stalled:
+            elif changes[-1] <= SETTLED:
+                fitted = replace(fitted, damping=np.where(free, asked, 0.0))  # by so little that H stays as it is
+                break
+            elif has_stalled:
                 break
             fitted = self._fit(replace(fitted, damping=np.where(free, asked, 0.0)), corrector)
         self.damping = {
             "damping": fitted.damping.tolist(),
             "asked": wanted.tolist(),
             "last_change": changes[-1] if changes else None,
-            "settled": bool(changes and min(changes) <= np.sqrt(SETTLED)),
+            "settled": bool(changes and min(changes) <= FOUND),
         }
         return fitted
 
