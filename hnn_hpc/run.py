@@ -178,7 +178,7 @@ def _open_files(data, options):
         return train, None
     kept = max(1, round(train.count * data.test_fraction))
     shared = options.stride if train.step else 0  # rows that have states in common with the first of the test
-    return RowRange(train, 0, max(1, train.count - kept - shared)), RowRange(train, train.count - kept, kept)
+    return RowRange(train, 0, max(0, train.count - kept - shared)), RowRange(train, train.count - kept, kept)
 
 
 def _check_lsqr(source, options):

@@ -6,7 +6,7 @@
 - `chunked`: samples in dask arrays, read by dask's tasks, block by block.
 - `trajectories`: states without derivatives, as rows that `steps` makes of pairs of them; `corrected`: sources whose velocities a model of
   H has freed of what is not J∇H.
-- `row_range`: some of the rows of another source.
+- `row_range`: some of the rows of another source; `derived`: what sources that are made of others have in common.
 - `survey`: the one pass that checks every number, finds the limits of each coordinate, and collects the pool for the samplers.
 """
 

@@ -17,39 +17,17 @@ from typing import Any
 import numpy as np
 
 from hnn_hpc.integrators.runge_kutta import runge_kutta_step
-from hnn_hpc.samples.source import SampleSource
+from hnn_hpc.samples.derived import DerivedSamples
 from hnn_hpc.symplectic import undamped
 
 
 @dataclass(frozen=True)
-class _Freed:
+class _Freed(DerivedSamples):
     """Another `SampleSource` with other velocities."""
-
-    source: SampleSource
 
     @property
     def count(self):
         return self.source.count
-
-    @property
-    def dimension(self):
-        return self.source.dimension
-
-    @property
-    def has_energies(self):
-        return self.source.has_energies
-
-    @property
-    def reference(self):
-        return self.source.reference
-
-    @property
-    def description(self):
-        return self.source.description
-
-    @property
-    def location(self):
-        return self.source.location
 
     def read(self, start, stop):
         """Return the `Samples` of the rows [start, stop)."""
@@ -77,10 +55,6 @@ class Undamped(_Freed):
     """Rows of dx/dt = (J - Γ)∇H as those of J∇H, for γ (n,)."""
 
     damping: np.ndarray
-
-    @property
-    def step(self):
-        return self.source.step
 
     def _velocities(self, points, velocities):
         return undamped(velocities, self.damping)

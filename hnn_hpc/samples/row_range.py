@@ -2,36 +2,15 @@
 
 from dataclasses import dataclass
 
-from hnn_hpc.samples.source import SampleSource
+from hnn_hpc.samples.derived import DerivedSamples
 
 
 @dataclass(frozen=True)
-class RowRange:
+class RowRange(DerivedSamples):
     """The rows [first, first + count) of another `SampleSource`, as a source of their own."""
 
-    source: SampleSource
     first: int
     count: int
-
-    @property
-    def dimension(self):
-        return self.source.dimension
-
-    @property
-    def has_energies(self):
-        return self.source.has_energies
-
-    @property
-    def step(self):
-        return self.source.step
-
-    @property
-    def reference(self):
-        return self.source.reference
-
-    @property
-    def description(self):
-        return self.source.description
 
     @property
     def location(self):
