@@ -44,9 +44,10 @@ def folder(tmp_path, monkeypatch, states):
     (tmp_path / "job.toml").write_text(JOB)
 
 
-@pytest.mark.parametrize("share", [0.2, 0.5, 0.8])
-@pytest.mark.parametrize("how", HOW)
-def test_it_goes_on_to_the_same_bits(monkeypatch, folder, capsys, share, how):
+@pytest.mark.parametrize(
+    "how, share", [("corrections", 0.2), ("corrections", 0.5), ("corrections", 0.8), ("damping", 0.7), ("damping, after a first fit", 0.4)]
+)
+def test_it_goes_on_to_the_same_bits(monkeypatch, folder, capsys, how, share):
     calls, options = [], HOW[how]
     with monkeypatch.context() as patch:
         counting(patch, calls)

@@ -16,8 +16,8 @@ LONGEST = 120.0  # seconds
 
 
 def run_job(folder, *arguments):
-    """Run the job on 3000 samples; return what it prints, and its model."""
-    command = [sys.executable, JOB, "--samples", "3000", "--features", "100", *arguments]
+    """Run the job on 1000 samples; return what it prints, and its model."""
+    command = [sys.executable, JOB, "--samples", "1000", "--features", "100", *arguments]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=LONGEST)
     assert done.returncode == 0, done.stderr
     return done.stdout, load_model(folder / "chain.h5")
@@ -48,7 +48,7 @@ def running(*commands):
 
 def test_it_says_how_good_the_model_is_and_writes_it(on_this_machine):
     printed, model = on_this_machine
-    assert "certified: True" in printed and "'samples': 3000" in printed
+    assert "certified: True" in printed and "'samples': 1000" in printed
     assert model.dof == 8 and len(model.coefficients) == 100 and np.isfinite(model.coefficients).all()
 
 
