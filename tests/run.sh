@@ -3,11 +3,11 @@
 #
 # Every test: ruff, the serial tests (tests/slurm on a SLURM of their own), and those of tests/mpi on 1, 2, 3 and 4 ranks. The last line is
 # 'N passed, N failed', over all of it.
-# HNN_HPC_TEST_SECONDS: the longest that one run of pytest may take (1200). HNN_HPC_TEST_RANKS: other numbers of ranks ("1 2 3 4").
+# HNN_HPC_TEST_SECONDS: the longest that one run of pytest may take (1800). HNN_HPC_TEST_RANKS: other numbers of ranks ("1 2 3 4").
 set -uo pipefail
 cd -- "$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd -P)/.." || exit 1
 source slurm/environment.sh || exit 1
-seconds=${HNN_HPC_TEST_SECONDS:-1200}
+seconds=${HNN_HPC_TEST_SECONDS:-1800}
 reports=$(mktemp -d)
 trap 'rm -rf "$reports"' EXIT
 failed_besides=0 # what failed without being a test: ruff, a missing tool, a crash, a hang
