@@ -38,6 +38,12 @@ from hnn_hpc.symplectic import undamped_gradient
 from hnn_hpc.values import finite_number
 
 FEWEST_SAMPLES = 3
+# Arguments of `fit` that dask has no use for, and why.
+WITHOUT_DASK = {
+    "comm": "either ranks or dask's workers compute",
+    "checkpoint": "dask computes again by itself what is lost",
+    "memory_per_rank": "dask has limits of its own for its workers",
+}
 ARRAYS_OF_SOLUTION = ("coefficients", "covariance_factor", "spectrum")  # too large for the provenance of a model
 
 
@@ -159,13 +165,6 @@ def fit(
     if checkpoint and communicator.is_root:
         checkpoint.remove()
     return result
-
-
-WITHOUT_DASK = {
-    "comm": "either ranks or dask's workers compute",
-    "checkpoint": "dask computes again by itself what is lost",
-    "memory_per_rank": "dask has limits of its own for its workers",
-}
 
 
 def _kind_of(points, velocities, energies, time_step, client, no_dask, pairs):

@@ -38,9 +38,9 @@ HEAVY = {
     "h5py": ("storage",),
     "matplotlib": ("report",),
     "petsc4py": ("parallel.petsc", "benchmark.peers"),
-    "dask": ("parallel.dask_rows", "benchmark.peers"),
-    "distributed": ("parallel.dask_rows",),
-    "dask_jobqueue": ("parallel.dask_rows",),
+    "dask": ("parallel.dask_rows", "parallel.dask_client", "benchmark.peers"),
+    "distributed": ("parallel.dask_client",),
+    "dask_jobqueue": ("parallel.dask_client",),
     "mpi4py": ("parallel.communicator", "cli"),
     "torch": ("baselines",),
 }

@@ -3,24 +3,23 @@
 A pass over the samples is one task a block, or for several small ones, and one a merge, over the very tree of `layout`, so that its value
 has the bits that ranks and threads give.
 Nothing but values of the tree goes from task to task. What the leaves need besides samples is a task too, which each worker has once.
-The only module that imports dask, and only where it is used.
+This module and `dask_client` alone import dask, and only where it is used; `dask_work` is what the tasks do.
 """
 
 import sys
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from uuid import uuid4
 
 import numpy as np
 
-from hnn_hpc.errors import HnnError, UserError
-from hnn_hpc.parallel.chunks import RowChunks, at_hand
+from hnn_hpc.errors import UserError
+from hnn_hpc.parallel.chunks import RowChunks
 from hnn_hpc.parallel.communicator import SerialCommunicator, available_cores
-from hnn_hpc.parallel.heap import keeping_freed_memory
-from hnn_hpc.parallel.layout import leaves_of, merge_top, promote, starting_nodes
+from hnn_hpc.parallel.dask_client import checked_client, client_in_use, computed_on_cluster
+from hnn_hpc.parallel.dask_work import AtBounds, Chunk, Work, copied, merge_values, rows_of, run_blocks, unpickled, versions
+from hnn_hpc.parallel.layout import leaves_of, merge_top, promote
 from hnn_hpc.parallel.threads import single_threaded_blas
-from hnn_hpc.version import __version__
 
 # Small blocks share a task, up to so many samples, as long as each thread has so many tasks; a task costs a millisecond or two.
 SMALL, TASKS = 4096, 4
@@ -43,7 +42,7 @@ class DaskCommunicator(SerialCommunicator):
     reads_samples = False
 
     def __init__(self, client=None, arrays=None):
-        self._client = _checked(_client_in_use() if client is None else client)
+        self._client = checked_client(client_in_use() if client is None else client)
         self.arrays = self._with_known_rows(_optimized(arrays or {}))
 
     def __reduce__(self):
@@ -56,13 +55,13 @@ class DaskCommunicator(SerialCommunicator):
 
     def reduce(self, layout, leaf, combine, name, of_samples=True):
         """Return the root of the tree of `layout`, see `parallel.tree.tree_reduce`; the array is the caller's to overwrite."""
-        [value] = self._computed(_Work(leaf, combine), lambda sent, label: [self._root_task(sent, layout, label, of_samples)], name)
-        return value if value.flags.writeable and value.flags.aligned else _copied(value)
+        [value] = self._computed(Work(leaf, combine), lambda sent, label: [self._root_task(sent, layout, label, of_samples)], name)
+        return value if value.flags.writeable and value.flags.aligned else copied(value)
 
     def reduce_later(self, layout, leaf, combine, name, then):
         """Return then(the root of the tree) as a `dask.delayed.Delayed`: nothing is computed yet."""
         label = _labels(name)
-        sent = _functions_task(_Work(leaf, combine).pickled(), label)
+        sent = _functions_task(Work(leaf, combine).pickled(), label)
         return _delayed(then)(self._root_task(sent, layout, label), dask_key_name=label("result", "of-all"))
 
     def gather_parts(self, layout, part_of, name):
@@ -71,14 +70,14 @@ class DaskCommunicator(SerialCommunicator):
         def tasks(sent, label):
             return [self._run_task(sent, layout, run, label) for _, run in self._runs(layout)]
 
-        return self._computed(_Work(_AtBounds(part_of)), tasks, name)
+        return self._computed(Work(AtBounds(part_of)), tasks, name)
 
     def _root_task(self, sent, layout, label, of_samples=True):
         stack = []
 
         def merge(parent, left, right):
             level, index = parent
-            return _delayed(_merge)(sent, left, right, dask_key_name=label("merge", f"{index}-of-level-{level}"))
+            return _delayed(merge_values)(sent, left, right, dask_key_name=label("merge", f"{index}-of-level-{level}"))
 
         for node, run in self._runs(layout, of_samples):
             stack.append((node, self._run_task(sent, layout, run, label, of_samples)))
@@ -110,13 +109,13 @@ class DaskCommunicator(SerialCommunicator):
         start, stop = layout.bounds(run[0])[0], layout.bounds(run[-1])[1]
         columns = [self._parts(name, start, stop, label) for name in self.arrays] if of_samples else []
         key = label("block", f"{run[0]}-of-{layout.blocks}" if len(run) == 1 else f"{run[0]}-to-{run[-1]}-of-{layout.blocks}")
-        return _delayed(_run)(sent, layout, run, start, columns, dask_key_name=key)
+        return _delayed(run_blocks)(sent, layout, run, start, columns, dask_key_name=key)
 
     def _parts(self, name, start, stop, label):
-        """Return the rows [start, stop) of a column as a list of (_Chunk, its rows, or a task that cuts some of them out)."""
+        """Return the rows [start, stop) of a column as a list of (Chunk, its rows, or a task that cuts some of them out)."""
         array, chunks, columns = self.arrays[name], self.chunks[name], []
         for number, first, last in chunks.parts(start, stop):
-            chunk = _Chunk(name, number, chunks.edges[number], (chunks.sizes[number], *array.shape[1:]), slice(first, last))
+            chunk = Chunk(name, number, chunks.edges[number], (chunks.sizes[number], *array.shape[1:]), slice(first, last))
             rows = self._chunk_tasks[name][number]
             if last - first < chunks.sizes[number]:
                 key = label(name, f"{chunk.first + first}-to-{chunk.first + last}")
@@ -137,14 +136,14 @@ class DaskCommunicator(SerialCommunicator):
 
         def tasks(sent, label):
             return [
-                _delayed(_rows_of)(name, number, chunk, dask_key_name=label(name, f"chunk-{number}"))
+                _delayed(rows_of)(name, number, chunk, dask_key_name=label(name, f"chunk-{number}"))
                 for name, chunks in unknown.items()
                 for number, chunk in enumerate(chunks)
             ]
 
         import dask.array as da
 
-        counts = iter(self._computed(_Work(None), tasks, "count"))
+        counts = iter(self._computed(Work(None), tasks, "count"))
         sizes = {name: tuple(next(counts) for _ in chunks) for name, chunks in unknown.items()}
         known = {name: da.Array(a.dask, a.name, (sizes[name], *a.chunks[1:]), dtype=a.dtype) for name, a in arrays.items() if name in sizes}
         return arrays | known
@@ -157,7 +156,7 @@ class DaskCommunicator(SerialCommunicator):
 
             return list(dask.compute(*tasks(work, label)))
         functions = work.pickled()
-        return _computed_on_cluster(self._client, tasks(_functions_task(functions, label), label), name, len(functions))
+        return computed_on_cluster(self._client, tasks(_functions_task(functions, label), label), name, len(functions))
 
 
 def map_points(function, points, drops_coordinates=False):
@@ -194,176 +193,15 @@ def _labels(name):
     return lambda kind, which: f"hnn-{name}-{kind}-{which}-{token}"
 
 
-def _computed_on_cluster(client, tasks, name, size):
-    """Return the values of tasks; whatever ends this, no task and no value is left on the cluster. size: bytes that are sent along."""
-    import dask
-    from distributed import CancelledError, KilledWorker
-
-    # Dask warns of data in a graph. Ours are a triangle, and the scheduler is where they outlive any worker; those of the user still count.
-    limit = "distributed.admin.large-graph-warning-threshold"
-    futures = []
-    try:
-        with dask.config.set({limit: dask.utils.parse_bytes(dask.config.get(limit, "10MB")) + size}):
-            futures = client.compute(tasks)
-        with _thread_lent():
-            return client.gather(futures)
-    except Exception as error:
-        if client.status != "running":
-            raise HnnError(f"the client of dask was closed, or its scheduler has gone, in the pass {name!r} ({error})") from error
-        if isinstance(error, CancelledError):
-            raise UserError(
-                f"what the arrays are made of has gone from the cluster in the pass {name!r} ({error}): it was cancelled, or persisted by "
-                "another client; persist it with this one, and keep it until the fit is done"
-            ) from error
-        if isinstance(error, KilledWorker):
-            raise HnnError(
-                f"the workers of the dask cluster died again and again in the pass {name!r} ({error}); their logs may tell why: most often "
-                "too little memory, or a chunk that cannot be computed"
-            ) from error
-        raise
-    finally:
-        for future in futures:  # what nobody waits for is cancelled
-            future.release()
-
-
-@contextmanager
-def _thread_lent():
-    """A context in which a task of dask lends its thread to others, for those that it waits for may need it; elsewhere nothing happens."""
-    from distributed import rejoin, secede
-    from distributed.worker import thread_state
-
-    lent = False
-    if getattr(thread_state, "key", None):
-        with suppress(Exception):  # it has lent its thread already
-            secede()
-            lent = True
-    try:
-        yield
-    finally:
-        if lent:
-            rejoin()
-
-
-@dataclass(frozen=True)
-class _Work:
-    """The functions of a pass. They travel as bytes, for arrays that travel by themselves may arrive unaligned."""
-
-    leaf: object
-    combine: object = None
-
-    def pickled(self):
-        """Return them as bytes."""
-        import cloudpickle
-
-        return cloudpickle.dumps((self.leaf, self.combine), protocol=4)
-
-    def __reduce__(self):
-        return _unpickled, (self.pickled(), _versions())
-
-
-def _unpickled(functions, versions):
-    """Return the `_Work` in pickled functions; `UserError` where their sender has other versions of what decides the bits."""
-    import cloudpickle
-
-    if versions != _versions():
-        told = ", ".join(f"{name} {version}" for name, version in _versions().items())
-        expected = ", ".join(f"{name} {version}" for name, version in versions.items())
-        raise UserError(f"a worker of dask has {told}; expected {expected}, as in the process that calls fit: install the same on both")
-    return _Work(*cloudpickle.loads(functions))
-
-
-def _versions():
-    return {"hnn-hpc": __version__, "numpy": np.__version__}
-
-
-@dataclass(frozen=True)
-class _AtBounds:
-    """What is computed of a run of blocks at once: function(start, stop) of its rows."""
-
-    function: object
-
-
-@dataclass(frozen=True)
-class _Chunk:
-    """Rows of a chunk: of the column `name`, its number, its first global row, the shape that it should have, and which of its rows."""
-
-    name: str
-    number: int
-    first: int
-    shape: tuple
-    rows: slice
-
-    def cut(self, values):
-        """Return these rows as float64; `UserError` where the chunk is not what its dask array says."""
-        which = f"chunk {self.number} of {self.name}, which begins with row {self.first},"
-        if np.ma.is_masked(values):
-            raise UserError(f"{which} has masked values; expected numbers: leave these rows out, or fill them")
-        values = _as_array(values)
-        if values.shape != self.shape or values.dtype.kind not in "iuf":
-            raise UserError(
-                f"{which} has shape {values.shape}, dtype {values.dtype}; expected real numbers of shape {self.shape}, as the dask array "
-                "says: repair the function that makes the chunk"
-            )
-        part = values[self.rows]
-        return part.astype(np.float64, copy=len(part) < len(values))  # a part that is a view would keep the whole chunk in memory
-
-
 def _functions_task(functions, label):
     """Return the task of which the other tasks of a pass have its functions, so that these too are made again where they are lost."""
-    return _delayed(_unpickled)(functions, _versions(), dask_key_name=label("functions", "of-all"))
-
-
-def _run(work, layout, run, start, columns):
-    """Return the value of a run of blocks, those that one node of the tree covers.
-
-    columns: those of the samples, each a list of parts (_Chunk, or None where it is cut already; rows).
-    """
-    joined = []
-    for parts in columns:
-        arrays = [rows if chunk is None else chunk.cut(rows) for chunk, rows in parts]
-        joined.append(np.require(arrays[0] if len(arrays) == 1 else np.concatenate(arrays), requirements="CA"))
-    with single_threaded_blas(), keeping_freed_memory(), at_hand(start, joined):
-        if isinstance(work.leaf, _AtBounds):
-            return work.leaf.function(start, layout.bounds(run[-1])[1])
-        stack = []
-        for node, block in starting_nodes(run, layout.blocks):
-            stack.append((node, work.leaf(block)))
-            merge_top(stack, layout.blocks, lambda parent, left, right: work.combine(left, right))
-    [(_, value)] = stack
-    return value
-
-
-def _merge(work, left, right):
-    """Merge two values of a pass: copies of them, for `combine` may overwrite its arguments, and dask may want these again."""
-    with single_threaded_blas(), keeping_freed_memory():
-        return work.combine(_copied(left), _copied(right))
-
-
-def _copied(array):
-    """Return a copy with the same order in memory."""
-    return np.array(array, order="K")
+    return _delayed(unpickled)(functions, versions(), dask_key_name=label("functions", "of-all"))
 
 
 def _delayed(function):
     from dask import delayed
 
     return delayed(function, pure=False, traverse=True)
-
-
-def _rows_of(name, number, chunk):
-    """Return how many rows a chunk has; `UserError` where it has none."""
-    shape = np.shape(_as_array(chunk))
-    if not shape:
-        raise UserError(f"chunk {number} of {name} is a {type(chunk).__name__}; expected rows of numbers: repair what makes it")
-    return shape[0]
-
-
-def _as_array(values):
-    """Return values as an array; one without dimensions where they are no array."""
-    try:
-        return np.asarray(values)
-    except ValueError:  # rows of different lengths
-        return np.array(None)
 
 
 def _optimized(arrays):
@@ -382,26 +220,3 @@ def _optimized(arrays):
 def _chunk_tasks_of(array):
     """Return the tasks of the chunks of rows, in order."""
     return array.to_delayed(optimize_graph=False).ravel()
-
-
-def _client_in_use():
-    """Return the client of `distributed` that dask is set to, None for another scheduler."""
-    from dask.base import get_scheduler
-
-    owner = getattr(get_scheduler(), "__self__", None)
-    return owner if "distributed" in sys.modules and isinstance(owner, sys.modules["distributed"].Client) else None
-
-
-def _checked(client):
-    if client is None:
-        return None
-    try:
-        from distributed import Client
-    except ImportError as error:
-        raise UserError(f"a dask cluster needs dask and distributed ({error}): pip install 'hnn-hpc[dask]'") from None
-    if not isinstance(client, Client) or client.asynchronous:
-        found = "an asynchronous one" if isinstance(client, Client) else type(client).__name__
-        raise UserError(f"client must be a distributed.Client that is not asynchronous; got {found}")
-    if client.status != "running":
-        raise UserError(f"client must be connected to a scheduler of dask; this one is {client.status}: make a new one")
-    return client

@@ -16,7 +16,7 @@ from fits import COUNT, DENSE, HOW, SIZES, assert_same_fit
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from hnn_hpc import UserError, fit
-from hnn_hpc.parallel import dask_rows
+from hnn_hpc.parallel import dask_work
 from hnn_hpc.parallel.communicator import SerialCommunicator
 from hnn_hpc.samples import SystemSamples
 from hnn_hpc.storage import Checkpoint
@@ -285,9 +285,9 @@ class TestRefused:
 
     def test_other_versions_on_a_worker(self, chunked, monkeypatch):
         told = iter([{"hnn-hpc": "0.0.1", "numpy": "1.0"}])
-        plain = dask_rows._versions
-        monkeypatch.setattr(dask_rows, "_versions", lambda: next(told, plain()))
-        work = cloudpickle.dumps(dask_rows._Work(len))
+        plain = dask_work.versions
+        monkeypatch.setattr(dask_work, "versions", lambda: next(told, plain()))
+        work = cloudpickle.dumps(dask_work.Work(len))
         with pytest.raises(UserError, match=r"a worker of dask has hnn-hpc .*; expected hnn-hpc 0.0.1, numpy 1.0, as in the process"):
             cloudpickle.loads(work)
 
