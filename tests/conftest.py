@@ -1,5 +1,6 @@
 """Fixtures of all tests, the mark `mpi` of those in tests/mpi, and the counts that run.sh adds up."""
 
+import json
 import os
 import resource
 import subprocess
@@ -73,6 +74,36 @@ def slow_fit(tmp_path, monkeypatch):
     for process in started:
         with process:
             process.kill()
+
+
+@pytest.fixture
+def short(monkeypatch):
+    """A run's heartbeat is one of 50 ms."""
+    from run_directories import BEAT
+
+    for module in ("run_status", "run_place"):
+        monkeypatch.setattr(f"hnn_hpc.{module}.BEAT", BEAT)
+    monkeypatch.setattr("hnn_hpc.run_place.PATIENCE", 3 * BEAT)
+
+
+@pytest.fixture
+def patient(short, monkeypatch):
+    """A heartbeat of 50 ms, however slow the machine is: a run at work is noticed."""
+    monkeypatch.setattr("hnn_hpc.run_place.PATIENCE", 60)
+
+
+@pytest.fixture
+def left(tmp_path):
+    """A function that leaves a status in the directory that differs from this process's in some entries."""
+    from run_directories import ABOUT
+
+    from hnn_hpc.run_status import RunStatus
+
+    def leave(**entries):
+        status = RunStatus(tmp_path, ABOUT, environment={}).as_dict() | entries
+        (tmp_path / "status.json").write_text(json.dumps(status))
+
+    return leave
 
 
 def pytest_configure(config):

@@ -6,39 +6,11 @@ import time
 from types import SimpleNamespace
 
 import pytest
+from run_directories import ABOUT, BEAT
 
-from hnn_hpc import run_place, run_status
 from hnn_hpc.errors import OutputError, UserError
 from hnn_hpc.run_place import check_free, read_status, told
 from hnn_hpc.run_status import RunStatus
-
-ABOUT = {"ranks": 1, "samples": 100, "dof": 2, "features": 30}
-BEAT = 0.05
-
-
-@pytest.fixture
-def short(monkeypatch):
-    """A beat of 50 ms."""
-    for module in (run_status, run_place):
-        monkeypatch.setattr(module, "BEAT", BEAT)
-    monkeypatch.setattr(run_place, "PATIENCE", 3 * BEAT)
-
-
-@pytest.fixture
-def patient(short, monkeypatch):
-    """A beat of 50 ms, however slow the machine is: a run at work is noticed."""
-    monkeypatch.setattr(run_place, "PATIENCE", 60)
-
-
-@pytest.fixture
-def left(tmp_path):
-    """A function that leaves a status in the directory that differs from this process's in some entries."""
-
-    def leave(**entries):
-        status = RunStatus(tmp_path, ABOUT, environment={}).as_dict() | entries
-        (tmp_path / "status.json").write_text(json.dumps(status))
-
-    return leave
 
 
 def test_another_progress_object_is_told_all_the_same(tmp_path):

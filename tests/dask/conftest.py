@@ -1,7 +1,10 @@
 """Samples of a small problem as arrays, and the fit of one process, which every fit by dask must equal to the bit."""
 
+from contextlib import contextmanager
+
 import dask.array as da
 import pytest
+from distributed import Client, LocalCluster
 from fits import COUNT
 
 from hnn_hpc import fit
@@ -38,3 +41,32 @@ def chunked(samples):
         return {"points": points, "velocities": velocities, "energies": da.from_array(samples.energies, chunks=(sizes,))}
 
     return arrays
+
+
+@contextmanager
+def client_of(workers, threads):
+    """A client of fresh workers of so many threads each, which is not dask's own choice for whoever asks for none."""
+    how = {"n_workers": workers, "threads_per_worker": threads, "dashboard_address": ":0"}
+    with LocalCluster(**how) as cluster, Client(cluster, set_as_default=False) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def client():
+    """Of two workers of one thread each, for all tests of a module."""
+    with client_of(2, 1) as client:
+        yield client
+
+
+@pytest.fixture
+def two_workers():
+    """A client of two workers of one thread each, for a test in which one dies: dask's nanny does not always bring it back."""
+    with client_of(2, 1) as client:
+        yield client
+
+
+@pytest.fixture
+def one_worker():
+    """A client of one worker of two threads."""
+    with client_of(1, 2) as client:
+        yield client

@@ -24,36 +24,6 @@ from hnn_hpc.training import fit_source
 PROMPTLY = 60.0  # seconds that a cluster may take to forget what nobody wants, or to start a worker again
 
 
-@pytest.fixture(scope="module")
-def client():
-    """Of two workers of one thread each."""
-    with (
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,
-        Client(cluster, set_as_default=False) as client,
-    ):
-        yield client
-
-
-@pytest.fixture
-def two_workers():
-    """A client of two workers of one thread each, for a test in which one dies: dask's nanny does not always bring it back."""
-    with (
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,
-        Client(cluster, set_as_default=False) as client,
-    ):
-        yield client
-
-
-@pytest.fixture
-def one_worker():
-    """A client of one worker of two threads."""
-    with (
-        LocalCluster(n_workers=1, threads_per_worker=2, dashboard_address=":0") as cluster,
-        Client(cluster, set_as_default=False) as client,
-    ):
-        yield client
-
-
 @pytest.fixture
 def nothing_left(client):
     """Afterwards no task and no value is left on the cluster."""

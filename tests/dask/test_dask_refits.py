@@ -4,7 +4,6 @@ import dask.array as da
 import h5py
 import numpy as np
 import pytest
-from distributed import Client, LocalCluster
 from fits import DENSE, SIZES, assert_same_fit
 
 from hnn_hpc import evaluate_arrays, fit
@@ -13,15 +12,6 @@ from hnn_hpc.symplectic import undamped, vector_field_from_gradient
 from hnn_hpc.systems import make_system
 
 HENON = make_system("henon-heiles", {})
-
-
-@pytest.fixture(scope="module")
-def client():
-    with (
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,
-        Client(cluster, set_as_default=False) as client,
-    ):
-        yield client
 
 
 @pytest.mark.parametrize("how", [{}, {"dissipation": True, "corrections": 1}], ids=str)
