@@ -27,4 +27,4 @@ def duration(seconds):
 
 def scientific(number):
     """Return a number in three digits, or a dash where there is none."""
-    return "–" if number is None else f"{number:.2e}"
+    return "-" if number is None else f"{number:.2e}"

@@ -1,6 +1,6 @@
 """Plain tables of names and values, for people."""
 
-from hnn_hpc.quantities import byte_size, count, duration
+from hnn_hpc.quantities import byte_size, count, duration, scientific
 
 __all__ = ["byte_size", "columns", "count", "duration", "scientific", "table"]
 
@@ -18,8 +18,3 @@ def columns(rows):
     cells = [column for column in cells if any(column[1:])]
     widths = [max(map(len, column)) for column in cells]
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in zip(*cells, strict=True))
-
-
-def scientific(number):
-    """Return a number in three digits, or a dash where there is none."""
-    return "-" if number is None else f"{number:.2e}"

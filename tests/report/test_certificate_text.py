@@ -50,4 +50,4 @@ def test_the_condition_is_said_to_tell_less_of_the_energy_than_of_the_coefficien
 
 
 def test_a_figure_that_is_not_a_number_is_a_dash():
-    assert told()["condition"][0] == "–"
+    assert told()["condition"][0] == "-"

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from sketched_problems import LAYOUT, RCOND, SCALES, SERIAL, D, K, M, dense, norm_of_lstsq, problem, sketched_start
+from sketched_problems import LAYOUT, RCOND, SCALES, SERIAL, M, dense, fitted_exactly, norm_of_lstsq, problem, sketched_start
 
 from hnn_hpc.operators.gradient import PiecewiseProducts
 from hnn_hpc.solvers.certificate import Residual
@@ -93,13 +93,9 @@ def test_nothing_to_do_takes_no_iteration():
 
 
 def test_it_stops_where_the_residual_is_round_off_and_goes_on_from_the_true_one():
-    """Targets that the features fit exactly: all of r stays reachable, however small r becomes."""
     operator = problem()
     factor, _ = sketched_start(operator)
-    A, _ = dense(operator)
-    exact = np.random.default_rng(3).standard_normal(M)
-    F = (A @ exact).reshape(K, D)
-    operator.source.velocities[:] = np.hstack([F[:, D // 2 :], -F[:, : D // 2]])
+    exact = fitted_exactly(operator, 3)
     w, first, _ = corrected(operator, factor, np.zeros(M))
     assert 1e-10 < np.linalg.norm(w - exact) / np.linalg.norm(exact) < 1e-6
     w, second, _ = corrected(operator, factor, w)

@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from sketched_problems import LAYOUT, RCOND, SCALES, SERIAL, D, K, M, dense, norm_of_lstsq, problem, sketched_start
+from sketched_problems import LAYOUT, RCOND, SCALES, SERIAL, D, K, M, dense, fitted_exactly, norm_of_lstsq, problem, sketched_start
 
 from hnn_hpc.errors import UserError
 from hnn_hpc.features import ACTIVATIONS, FeatureMap
@@ -103,13 +103,9 @@ def test_nothing_to_do_takes_no_iteration():
 
 
 def test_it_stops_where_the_residual_is_round_off():
-    """Targets that the features fit exactly: all of r stays reachable, however small r becomes."""
     operator = problem()
     factor, _ = sketched_start(operator)
-    A, _ = dense(operator)
-    exact = np.random.default_rng(2).standard_normal(M)
-    gradients = (A @ exact).reshape(K, D)
-    operator.source.velocities[:] = np.hstack([gradients[:, D // 2 :], -gradients[:, : D // 2]])
+    exact = fitted_exactly(operator, 2)
     y, iterations, _ = lsqr_correction(operator, factor, np.zeros(M), LAYOUT, SERIAL, iterations=100)
     assert iterations < 35
     np.testing.assert_allclose(factor.basis(y) / factor.column_norms, exact, rtol=1e-9)
