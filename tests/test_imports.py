@@ -11,22 +11,27 @@ PACKAGE = Path(hnn_hpc.__file__).parent
 
 # A module imports from lines above its own only; those on one line do not import one another. `hnn_hpc` is the package's __init__.
 LAYERS = """
-    errors | connected | symplectic | random_streams | json_text | peak_memory | progress | quantities | version
+    errors | checksum | connected | symplectic | random_streams | json_text | peak_memory | progress | quantities | version
     values
-    systems | features | parallel | tables
-    integrators | provenance
-    samples
+    systems | features | parallel | tables | graphs
+    graph_features | integrators | provenance
+    particles
+    samples | graph_samples
     operators
     solvers | storage
     basis
     models | options
+    graph_model | graph_options
+    least_squares
     output_layer | refits
-    training | evaluation | forecast | prediction
+    training | graph_training | evaluation | graph_evaluation | rollout | forecast | prediction
     hnn_hpc
+    graph_job
     report | job | generation | importing | benchmark | baselines | run_files | remaining_time
     run_place
     run_status
     run_state
+    sample_run | graph_run
     run
     reproduction | submission | run_report
     cli

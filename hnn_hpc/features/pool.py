@@ -14,7 +14,7 @@ class Pool:
     gradients     -- (P, D), grad H = J⁻¹ dx/dt at the points
     energies      -- (P,), H at the points, up to a constant; None where the data have none
     lower, upper  -- (D,), the limits of each coordinate over the whole data set, not over the pool alone
-    checksum      -- of every point and velocity of the whole data set (see `samples.checksum`); 0 where nobody computed it
+    checksum      -- of every point and velocity of the whole data set (see `checksum`); 0 where nobody computed it
     """
 
     points: np.ndarray

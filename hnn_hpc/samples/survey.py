@@ -9,10 +9,10 @@ from functools import partial
 
 import numpy as np
 
+from hnn_hpc.checksum import MODULUS, checksum
 from hnn_hpc.errors import UserError
 from hnn_hpc.features import Pool
 from hnn_hpc.random_streams import random_stream
-from hnn_hpc.samples.checksum import MODULUS, checksum
 from hnn_hpc.symplectic import gradient_from_vector_field
 from hnn_hpc.values import LARGEST, SMALLEST
 

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from hnn_hpc.checksum import checksum
 from hnn_hpc.errors import UserError
 from hnn_hpc.parallel.communicator import SerialCommunicator
 from hnn_hpc.parallel.layout import RowLayout
 from hnn_hpc.samples import ArraySamples, SystemSamples, survey_samples
-from hnn_hpc.samples.checksum import checksum
 from hnn_hpc.samples.survey import SMALLEST_POOL, coordinate_name
 from hnn_hpc.systems import make_system
 
