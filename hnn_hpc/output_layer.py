@@ -3,29 +3,22 @@
 import re
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from hnn_hpc.errors import NotCertifiedError
 from hnn_hpc.features import ACTIVATIONS, FeatureMap, HiddenLayer, Pool, coordinate_names, names_told
-from hnn_hpc.operators import components_of, gradient_operator, keep_derivatives
-from hnn_hpc.options import FitOptions
+from hnn_hpc.least_squares import LeastSquares
+from hnn_hpc.operators import components_of, gradient_operator
 from hnn_hpc.parallel.petsc import start_petsc
-from hnn_hpc.peak_memory import available_memory_bytes, peak_memory_bytes, resident_memory_bytes
-from hnn_hpc.progress import expect, stage
 from hnn_hpc.samples import ArraySamples, SampleSource, loaded
-from hnn_hpc.solvers import NOMINAL, Plan, calibrate, elimination_order, joined, plan, probe_samples, settled, solve
+from hnn_hpc.solvers import Plan, elimination_order, joined, plan, probe_samples, settled
 from hnn_hpc.version import __version__
 
 # Before the solver's name in a checkpoint: the solve for the energies that a sampler needs, and those of later fits (see `refits`).
 FIRST_FIT, REFIT = "first-", "refit-{}-"
 PREFIX = re.compile(r"(refit-\d+-)?(first-)?")
 REDUCTION = 2  # the meaning of what a checkpoint holds of one: to be raised with every change of it
-KEPT_SHARE = 0.1  # of the seconds between two checkpoints: what a component took longer for is kept when it is done
-SHORTEST_CALIBRATED = 5.0  # seconds of one core of nominal speed: a shorter solve is not worth measuring the machine for
-SHARE_OF_MEMORY = 0.6  # of what the node has left, that an iterative solver may keep σ' in where no limit is given
-SHARE_FOR_SAMPLES = 0.1  # of a rank's memory, for samples that are read many times
 
 
 @dataclass(frozen=True)
@@ -68,21 +61,25 @@ class OutputLayerSolver:
     """Solves for the output weights over `source`; all but the hidden layer is fixed.
 
     pool: from all over the data, for the probe of the condition; the_plan: for these samples and dense features, whose layout holds for
-    all; threads: of this rank; targets: a digest of what the velocities of `source` depend on besides the samples; covariance,
-    require_certified, progress: see `solvers.solve`; checkpoint: a `storage.Checkpoint` or None.
+    all; threads: of this rank; targets: a digest of what the velocities of `source` depend on besides the samples.
     """
 
     source: SampleSource
     pool: Pool
-    options: FitOptions
     the_plan: Plan
     threads: int
-    communicator: Any
+    least_squares: LeastSquares
     targets: str = ""
-    covariance: bool = False
-    require_certified: bool = True
-    progress: Any = None
-    checkpoint: Any = None
+
+    @property
+    def options(self):
+        """The `FitOptions`."""
+        return self.least_squares.options
+
+    @property
+    def communicator(self):
+        """That of the fit."""
+        return self.least_squares.communicator
 
     def solve(self, layer, prefix=""):
         """Return (FeatureMap, `Solution`, prediction) for a `HiddenLayer`, the same on every rank. Collective.
@@ -102,10 +99,10 @@ class OutputLayerSolver:
         self._check_checkpoint(subproblems, prefix)
         chosen = [self._settled(subproblem) for subproblem in subproblems]
         order = sorted(range(len(subproblems)), key=lambda number: subproblems[number].plan.flops)
-        predicted = self._predicted([chosen[number] for number in order], feature_map.activation)
+        predicted = self.least_squares.predicted([chosen[number] for number in order], feature_map.activation.derivative)
         if subproblems[0].features is None:
             return feature_map, self._solve_subproblem(subproblems[0], chosen[0], self.source), predicted
-        source = loaded(self.source, self.the_plan.layout, self.communicator, self._room_for_samples(chosen))
+        source = loaded(self.source, self.the_plan.layout, self.communicator, self.least_squares.room_for_samples(chosen))
         solved = {}
         for number in order:
             solved[number] = self._solve_subproblem(subproblems[number], chosen[number], source)
@@ -119,15 +116,14 @@ class OutputLayerSolver:
             is_whole = len(components) == 1 and (not feature_map.is_plain or feature_map.weights.all())
             if not is_whole and all(self._determines(component) for component in components):
                 return [self._subproblem(feature_map, component, prefix, number) for number, component in enumerate(components)]
-        limited = self.the_plan.limited_to(self.threads, self.options.memory_per_rank, self.communicator.size)
-        return [_Subproblem(feature_map, None, limited, prefix)]
+        return [_Subproblem(feature_map, None, self.least_squares.limited(self.the_plan, self.threads), prefix)]
 
     def _check_checkpoint(self, subproblems, prefix):
         """Raise `UserError` where the checkpoint holds something of another fit, before any of these solves begins. Collective."""
-        if self.checkpoint:
+        if self.least_squares.checkpoint:
             plans = [(some, a_plan) for some in subproblems for a_plan in (some.plan, some.plan.if_well_conditioned) if a_plan]
             problems = {some.prefix + a_plan.solver: self._problem(a_plan, some) for some, a_plan in plans}
-            self.checkpoint.check_solves(problems, lambda name: _prefix_of(name) == prefix, self.communicator)
+            self.least_squares.checkpoint.check_solves(problems, lambda name: _prefix_of(name) == prefix, self.communicator)
 
     def _determines(self, component):
         """Return whether a component has rows enough for its features: those of the others say nothing about them."""
@@ -159,8 +155,7 @@ class OutputLayerSolver:
             touching=touching,
             with_rows=self.communicator.reads_samples,
         )
-        the_plan = the_plan.limited_to(self.threads, self.options.memory_per_rank, self.communicator.size)
-        return _Subproblem(part, rows_of, the_plan, f"{prefix}component-{number}-", features)
+        return _Subproblem(part, rows_of, self.least_squares.limited(the_plan, self.threads), f"{prefix}component-{number}-", features)
 
     def _settled(self, subproblem):
         """Return the plan that a subproblem is solved by first: a faster one, where a probe finds the condition small enough for that."""
@@ -174,7 +169,7 @@ class OutputLayerSolver:
             with suppress(NotCertifiedError):  # the probe was wrong, which costs the time of this solve
                 return self._solve_by(chosen, subproblem, source, True)
         try:
-            return self._solve_by(subproblem.plan, subproblem, source, self.require_certified)
+            return self._solve_by(subproblem.plan, subproblem, source)
         except NotCertifiedError as error:
             if subproblem.rows_of is None:
                 raise
@@ -182,27 +177,9 @@ class OutputLayerSolver:
             touched = names_told([names[coordinate] for coordinate in subproblem.rows_of])
             raise NotCertifiedError(f"for the terms of H in {touched}: {error}", error.solution) from None
 
-    def _solve_by(self, plan, subproblem, source, require_certified):
-        kept = None
-        if self.checkpoint:
-            name = subproblem.prefix + plan.solver
-            kept = self.checkpoint.of_solve(name, self._problem(plan, subproblem), plan.layout.blocks, self.communicator)
-        operator = subproblem.operator(source)
-        if plan.keepable_bytes:
-            with stage(self.progress, "keep", plan.blocks_of(self.communicator)) as on_leaf:
-                operator = keep_derivatives(operator, plan.layout, self.communicator, self._budget(plan), plan.threads, on_leaf)
-        return solve(
-            operator,
-            plan,
-            self.communicator,
-            self.options.rcond,
-            ridge=self.options.ridge,
-            covariance=self.covariance,
-            require_certified=require_certified,
-            progress=self.progress,
-            checkpoint=kept,
-            keep_after=KEPT_SHARE * self.checkpoint.seconds if self.checkpoint and subproblem.rows_of is not None else None,
-        )
+    def _solve_by(self, plan, subproblem, source, require_certified=None):
+        name, problem = subproblem.prefix + plan.solver, self._problem(plan, subproblem)
+        return self.least_squares.solve(subproblem.operator(source), plan, name, problem, subproblem.rows_of is not None, require_certified)
 
     def _problem(self, plan, subproblem):
         """Return what decides the bits of a solve's reduction, as a checkpoint keeps it: not rcond or ridge, which come after."""
@@ -228,40 +205,6 @@ class OutputLayerSolver:
         points, gradients = self.pool.points, self.pool.gradients
         step = max(1, len(points) // probe_samples(subproblem.rows, subproblem.feature_map.count))
         return ArraySamples(points[::step], gradients[::step], None, len(points[::step]))
-
-    def _room_for_samples(self, plans):
-        """Return the bytes that samples in memory may take on this rank while these plans are carried out."""
-        room = SHARE_FOR_SAMPLES * self._memory()
-        if self.options.memory_per_rank:
-            room = min(room, self.options.memory_per_rank - max(plan.memory(plan.threads, self.communicator.size) for plan in plans))
-        return room
-
-    def _memory(self):
-        """Return the bytes that this rank may use, or those that are left for it on its node."""
-        return self.options.memory_per_rank or available_memory_bytes() / self.communicator.node_cores[1]
-
-    def _budget(self, plan):
-        """Return the bytes that this rank may keep of σ'."""
-        if self.options.memory_per_rank:
-            room = (1 if self.options.is_dense else 1 - SHARE_FOR_SAMPLES) * self.options.memory_per_rank
-            return max(0, int(room - plan.memory(plan.threads, self.communicator.size)))
-        return int(SHARE_OF_MEMORY * self._memory())
-
-    def _predicted(self, plans, activation):
-        """Return the prediction of `solve` for plans that are carried out one after the other, and tell the progress object. Collective."""
-        seconds, memory = None, 0
-        with self.communicator.together():
-            if self.communicator.is_root:
-                rates = calibrate(activation.derivative) if sum(plan.seconds() for plan in plans) > SHORTEST_CALIBRATED else NOMINAL
-                stages = [stage for plan in plans for stage in plan.expected(self.communicator.size, rates)]
-                seconds = sum(of_stage for _, of_stage in stages)
-                expect(self.progress, stages)
-            for plan in plans:
-                needed = plan.memory(plan.threads, self.communicator.size)
-                if plan.keepable_bytes:
-                    needed += min(self._budget(plan), plan.keepable_bytes // self.communicator.size)
-                memory = max(memory, peak_memory_bytes(), resident_memory_bytes() + needed)
-        return {"seconds": self.communicator.broadcast(seconds), "memory_bytes": max(self.communicator.all_gather(memory))}
 
 
 def _prefix_of(name):

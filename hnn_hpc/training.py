@@ -9,6 +9,7 @@ import numpy as np
 from hnn_hpc.basis import choose_basis
 from hnn_hpc.errors import HnnError, UserError
 from hnn_hpc.features import ACTIVATIONS, SAMPLERS, check_requirements
+from hnn_hpc.least_squares import LeastSquares
 from hnn_hpc.models import HamiltonianModel
 from hnn_hpc.options import FitOptions
 from hnn_hpc.output_layer import FIRST_FIT, REFIT, OutputLayerSolver
@@ -44,7 +45,6 @@ WITHOUT_DASK = {
     "checkpoint": "dask computes again by itself what is lost",
     "memory_per_rank": "dask has limits of its own for its workers",
 }
-ARRAYS_OF_SOLUTION = ("coefficients", "covariance_factor", "spectrum")  # too large for the provenance of a model
 
 
 @dataclass(frozen=True)
@@ -236,7 +236,7 @@ def fit_source(source, options, communicator, progress=None, require_certified=T
             done()
         surveyed = time.perf_counter()
         how = {"covariance": covariance, "require_certified": require_certified, "progress": progress, "checkpoint": checkpoint}
-        solver = OutputLayerSolver(source, pool, options, the_plan, threads, communicator, **how)
+        solver = OutputLayerSolver(source, pool, the_plan, threads, LeastSquares(options, communicator, **how))
         searched, predictions = [], []
 
         def search(damping, number):
@@ -286,7 +286,7 @@ def _searched_layer(solver, prefix):
     """
     pool, options, basis = solver.pool, solver.options, None
     if options.sampler == "anchored":
-        with stage(solver.progress, "search", 1) as done:
+        with stage(solver.least_squares.progress, "search", 1) as done:
             basis = choose_basis(pool, options, solver.communicator, solver.threads)
             done()
     first_sampler = SAMPLERS[options.sampler].energies_from
@@ -326,10 +326,9 @@ def _constant(feature_map, coefficients, reference, pool, source):
 
 def _provenance(source, options, solution, basis):
     """Return what the model's file says of its origin."""
-    certificate = {name: value for name, value in vars(solution).items() if name not in ARRAYS_OF_SOLUTION}
     seeds = {"data": source.description.get("seed"), "features": options.seed}
     said = {"samples": source.description, "options": asdict(options), "basis": basis and basis.report}
-    return said | {"seeds": seeds, "versions": versions(), "certificate": certificate}
+    return said | {"seeds": seeds, "versions": versions(), "certificate": solution.told}
 
 
 def plan_for(samples, dimension, options, location, with_rows=True):

@@ -15,6 +15,7 @@ from hnn_hpc.solvers.ridge import RidgePath, covariance_factor, effective_dof_of
 from hnn_hpc.solvers.spectrum import Spectrum, spectrum_of
 
 GCV = "gcv"
+ARRAYS = ("coefficients", "covariance_factor", "spectrum")  # of a solution, too large to be told
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,11 @@ class Solution:
     covariance_factor: np.ndarray | None
     flops: float
     seconds: float
+
+    @property
+    def told(self):
+        """All but the arrays, a dictionary of plain values."""
+        return {name: value for name, value in vars(self).items() if name not in ARRAYS}
 
 
 def solve(

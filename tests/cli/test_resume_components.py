@@ -62,7 +62,7 @@ def test_components_of_another_fit_are_refused_by_name_before_anything_is_solved
     before = sorted(CHECKPOINT.iterdir())
     assert before and all(path.name.startswith("component-") for path in before)
     capsys.readouterr()
-    monkeypatch.setattr("hnn_hpc.output_layer.solve", lambda *_, **__: pytest.fail("solved"))
+    monkeypatch.setattr("hnn_hpc.least_squares.solve", lambda *_, **__: pytest.fail("solved"))
     for settings, words in [
         (["features.count=41"], "belongs to another fit than this one: features 40 there and 41 here"),
         (["features.count=3"], "features 40 there and 3 here"),
@@ -80,7 +80,7 @@ def test_components_of_another_fit_are_refused_by_name_before_anything_is_solved
 def test_the_checkpoint_of_one_dense_solve_is_none_of_components(monkeypatch, capsys):
     assert interrupted_at(monkeypatch, 20) == 75
     capsys.readouterr()
-    monkeypatch.setattr("hnn_hpc.output_layer.solve", lambda *_, **__: pytest.fail("solved"))
+    monkeypatch.setattr("hnn_hpc.least_squares.solve", lambda *_, **__: pytest.fail("solved"))
     assert main(["fit", "job.toml", "--quiet", "--resume", *COMPONENTS]) == 2
     assert "holds a solve that is none of this fit, khatri-rao-qr: " in capsys.readouterr().err
     assert main(["fit", "job.toml", "--quiet", "--resume", *COMPONENTS, "--set=features.count=41"]) == 2

@@ -46,7 +46,7 @@ def test_the_bits_are_those_of_one_rank(communicator, coordinates):
 
 def test_a_rank_that_has_no_room_for_its_samples_reads_them_again(communicator, monkeypatch):
     serial = fit_source(SOURCE, OPTIONS, SERIAL)
-    monkeypatch.setattr("hnn_hpc.output_layer.SHARE_FOR_SAMPLES", 0.0 if communicator.is_root else 0.1)
+    monkeypatch.setattr("hnn_hpc.least_squares.SHARE_FOR_SAMPLES", 0.0 if communicator.is_root else 0.1)
     np.testing.assert_array_equal(fit_source(SOURCE, OPTIONS, communicator).model.coefficients, serial.model.coefficients)
 
 

@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hnn_hpc import FitOptions, output_layer
+from hnn_hpc import FitOptions
 from hnn_hpc.features import ACTIVATIONS, FeatureMap, HiddenLayer, Pool, make_coordinates, plain_coordinates
+from hnn_hpc.least_squares import LeastSquares
 from hnn_hpc.operators import components_of, gradient_operator
 from hnn_hpc.output_layer import OutputLayerSolver
 from hnn_hpc.parallel.communicator import SerialCommunicator
@@ -120,7 +121,9 @@ def solved(layer, points, velocities, **options):
     pool = Pool(points, gradient_from_vector_field(velocities), None, points.min(0), points.max(0))
     the_plan = plan_for(len(points), points.shape[1], options, "the arrays").limited_to(1, None, 1)
     with single_threaded_blas():
-        feature_map, solution, _ = OutputLayerSolver(source, pool, options, the_plan, 1, SerialCommunicator(), covariance=True).solve(layer)
+        feature_map, solution, _ = OutputLayerSolver(
+            source, pool, the_plan, 1, LeastSquares(options, SerialCommunicator(), covariance=True)
+        ).solve(layer)
     return feature_map, solution
 
 
@@ -239,7 +242,7 @@ def test_a_component_with_fewer_rows_than_features_is_solved_together_with_the_o
     """q1 has 20 features, and one row a sample."""
     layer, points, velocities = sparse_problem(plain_coordinates(4), [["q1"], ["q2", "p1", "p2"]], rng, samples, features=20)
     calls = []
-    monkeypatch.setattr(output_layer, "solve", lambda *given, **options: calls.append(1) or solve(*given, **options))
+    monkeypatch.setattr("hnn_hpc.least_squares.solve", lambda *given, **options: calls.append(1) or solve(*given, **options))
     _, solution = solved(layer, points, velocities)
     A, f = dense(layer, points, velocities, plain_coordinates(4))
     norms = np.linalg.norm(A, axis=0)
