@@ -42,4 +42,5 @@ def look_up(table, name, kind):
     try:
         return table[name]
     except (KeyError, TypeError):
-        raise UserError(f"unknown {kind} {name!r}; the {kind}s are: {', '.join(table)}") from None
+        kinds = f"{kind[:-1]}ies" if kind.endswith("y") else f"{kind}s"
+        raise UserError(f"unknown {kind} {name!r}; the {kinds} are: {', '.join(table)}") from None

@@ -6,7 +6,7 @@ numbers. Philox is counter-based: two keys never share a sequence.
 
 import numpy as np
 
-NAMES = ("training points", "test points", "trajectory starts", "pool", "features", "checks", "pivots", "sketch", "basis")
+NAMES = ("training points", "test points", "trajectory starts", "pool", "features", "checks", "pivots", "sketch", "basis", "geometries")
 STREAMS = {name: key for key, name in enumerate(NAMES)}
 
 

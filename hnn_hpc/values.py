@@ -8,6 +8,7 @@ from hnn_hpc.errors import UserError
 # Of what is squared and divided on the way to an answer: far from the ends of the range of floating-point numbers, and of any physics.
 SMALLEST, LARGEST = 1e-100, 1e100
 MOST_SAMPLES = 10**15  # whose numbers are exact as floating-point numbers, with room to spare
+LARGEST_SEED = 2**63 - 1  # of samples: an attribute of their HDF5 file holds it as a number, and a larger one as text
 
 
 def finite_number(value, what):
