@@ -16,13 +16,17 @@ A is block-diagonal, and each block a smaller problem.
 from hnn_hpc.operators.components import Component, components_of
 from hnn_hpc.operators.embedded import EmbeddedGradientOperator, gradient_operator
 from hnn_hpc.operators.gradient import GradientOperator
+from hnn_hpc.operators.graph_rows import BondPlaces, BondRows, KineticRows
 from hnn_hpc.operators.kept import keep_derivatives
 from hnn_hpc.operators.row_operator import RowOperator
 
 __all__ = [
+    "BondPlaces",
+    "BondRows",
     "Component",
     "EmbeddedGradientOperator",
     "GradientOperator",
+    "KineticRows",
     "RowOperator",
     "components_of",
     "gradient_operator",
