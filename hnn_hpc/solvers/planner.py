@@ -143,7 +143,20 @@ class Plan:
 
 
 def plan(
-    samples, dimension, features, solver="auto", block_bytes=None, ridge=0.0, *, khatri_rao=True, layout=None, touching=None, with_rows=True
+    samples,
+    dimension,
+    features,
+    solver="auto",
+    block_bytes=None,
+    ridge=0.0,
+    *,
+    khatri_rao=True,
+    layout=None,
+    touching=None,
+    with_rows=True,
+    evaluations=1.0,
+    piece_rows=PIECE_ROWS,
+    moved=0.0,
 ):
     """Return the `Plan` for K samples, D rows a sample (one a coordinate), and M features.
 
@@ -151,7 +164,8 @@ def plan(
     has the Khatri-Rao factors, and with them D columns of W: without, only tsqr serves; layout: a RowLayout of the K samples, for several
     solves over the same blocks, in place of the one that suits this solve best; touching: how many features have a weight other than 0
     along each coordinate, (D,), where not all of them have; with_rows: whether ranks keep rows, and σ', from one pass to the next: lsqr is
-    PETSc's then, and conjugate gradients otherwise.
+    PETSc's then, and conjugate gradients otherwise; evaluations: of each feature for a sample's rows, which for particles are those of its
+    bonds; piece_rows: rows in memory at a time, unless block_bytes say; moved: bytes for finding out what a sample's rows are made of.
     Errors: `UserError` for an unknown solver, and for one that needs the factors where there are none.
     """
     assert layout is None or layout.rows == samples
@@ -166,8 +180,8 @@ def plan(
         return min(dense, sparse, key=_seconds_to_choose_by)
     if solver not in ("auto", "tsqr"):
         raise UserError(f"the matrix of derived coordinates has no Khatri-Rao form, which {solver} needs; use 'auto' or 'tsqr'")
-    only = _plan_tsqr(samples, dimension, features, block_bytes, ridge, layout)
-    return replace(only, reason="the only one for derived coordinates, whose matrix has no Khatri-Rao form") if solver == "auto" else only
+    only = _plan_tsqr(samples, dimension, features, block_bytes, ridge, layout, evaluations, piece_rows, moved)
+    return replace(only, reason="the only one for a matrix without the Khatri-Rao form") if solver == "auto" else only
 
 
 def _plan_auto(K, D, M, block_bytes, ridge, layout=None, with_rows=True):
@@ -223,12 +237,14 @@ def _plan_coordinate_qr(K, D, M, block_bytes, layout, ridge, touching):
     return replace(plan, stages=stages, reason="each coordinate by itself, for few features touch it")
 
 
-def _plan_tsqr(K, D, M, block_bytes, ridge, layout=None):
+def _plan_tsqr(K, D, M, block_bytes, ridge, layout=None, evaluations=1.0, piece_rows=PIECE_ROWS, moved=0.0):
     n = M + 1
-    plan = _plan("tsqr", tsqr_triangle, K, D, M, n, D, block_bytes, layout, 2 * K * D * n**2)
-    assembling = total(assembly(K, D, M), {"memory": 16 * K * D * M})  # reads S, writes A
-    factoring = row_triangle_stages(assembling, K * D, n, plan.layout.blocks, plan.first_share, (D + 1) * plan.largest_piece)
-    return replace(plan, stages=(*factoring, *_qr_stages(plan, K, D, M, ridge)))
+    plan = _plan("tsqr", tsqr_triangle, K, D, M, n, D, block_bytes, layout, 2 * K * D * n**2, piece_rows=piece_rows)
+    of_S = total(assembly(K * evaluations, D, M), {"memory": K * moved})
+    assembling = total(of_S, {"memory": 16 * K * D * M})  # reads S, writes A
+    piece = int((D + evaluations) * plan.largest_piece)
+    factoring = row_triangle_stages(assembling, K * D, n, plan.layout.blocks, plan.first_share, piece)
+    return replace(plan, stages=(*factoring, *_qr_stages(plan, K, D, M, ridge, of_S)))
 
 
 def _plan_gram(K, D, M, block_bytes, ridge, layout=None):
@@ -251,15 +267,15 @@ def _plan_lsqr(K, D, M, block_bytes, ridge, layout=None, with_rows=True):
     return replace(plan, stages=stages, step=lsqr_step, needs_petsc=with_rows, keepable_bytes=8 * K * M if with_rows else 0)
 
 
-def _qr_stages(plan, K, D, M, ridge):
-    """What follows on a QR: the rank decision, a ridge where there is one, the certificate."""
+def _qr_stages(plan, K, D, M, ridge, assembling=None):
+    """What follows on a QR: the rank decision, a ridge where there is one, the certificate. assembling: the work of making S in a pass."""
     work = total({"householder": 4 / 3 * M**3}, ridge_work(M, by_gcv=ridge == GCV) if ridge else {})
-    return solve_stage(M, work), *certify_stages(K, D, M, plan.layout.blocks, plan.largest_piece, assembly(K, D, M))
+    return solve_stage(M, work), *certify_stages(K, D, M, plan.layout.blocks, plan.largest_piece, assembling or assembly(K, D, M))
 
 
-def _plan(name, reduce, K, D, M, columns, rows_per_sample, block_bytes, layout, flops, share=None):
+def _plan(name, reduce, K, D, M, columns, rows_per_sample, block_bytes, layout, flops, share=None, piece_rows=PIECE_ROWS):
     share = first_share(K * rows_per_sample, columns) if share is None else share
-    rows = (block_bytes or 8 * columns * PIECE_ROWS) // (8 * columns)  # in memory at a time: the first of a piece, or the rest
+    rows = (block_bytes or 8 * columns * piece_rows) // (8 * columns)  # in memory at a time: the first of a piece, or the rest
     piece = max(1, int(rows / rows_per_sample / max(share, 1 - share)))
     layout = layout or plan_layout(K, columns, rows_per_sample)
     pass_flops, pivoting_flops = 6 * K * D * M, 4 / 3 * M**3

@@ -24,14 +24,15 @@ CHUNK = 2**20
 def write_checkpoint_file(path, part, array, count, problem):
     """Write an array (float64, column-major or C-contiguous) beside `path` and rename it, in place of an older file of that name.
 
-    Parameters: path, part (text), count (int), problem (dict of plain values, with the entry "coordinates": D). The array is not copied.
+    Parameters: path, part (text), count (int), problem (dict of plain values, of phase space with the entry "coordinates": D). The array is
+    not copied.
     Errors: those of `written_beside`.
     """
     transposed = not array.flags.c_contiguous
     rows = array.T if transposed else array
     recorder = _Recorder()
     attributes = {"part": part, "count": count, "problem": problem, "transposed": transposed}
-    with create_file(recorder, "checkpoint", problem["coordinates"], attributes) as file:
+    with create_file(recorder, "checkpoint", problem.get("coordinates"), attributes) as file:
         early = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
         early.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
         early.set_fill_time(h5py.h5d.FILL_TIME_NEVER)

@@ -14,17 +14,20 @@ ORDERING = "q1..qn,p1..pn"
 KINDS = {
     "samples": "samples (`hnn-hpc generate` writes them)",
     "model": "a model (`hnn-hpc fit` writes it)",
+    "graphs": "graphs of particles (`hnn-hpc generate` writes them)",
+    "graph-model": "a model of graphs (`hnn-hpc fit` writes it)",
     "prediction": "predictions (`hnn-hpc predict` writes them)",
     "checkpoint": "a part of a checkpoint (`hnn-hpc fit` writes it while it runs)",
 }
-HEADER = ("format_version", "kind", "dof", "ordering")
+GRAPH_HEADER = ("format_version", "kind")
+HEADER = (*GRAPH_HEADER, "dof", "ordering")
 
 
 def open_file(path, kind=None):
     """Open an HDF5 file for reading and return it as `h5py.File`.
 
     Parameters: path (text or Path), kind (a key of KINDS, or None for any): what the file has to be. A file without the attributes
-    `format_version` and `kind` is somebody else's and passes for samples, never for anything else.
+    `format_version` and `kind` is somebody else's and passes for samples or graphs, never for anything else.
     Raises `UserError`: missing, not a file, unreadable, not HDF5, truncated or damaged, of another kind or of a newer format version.
     """
     path = os.fsdecode(path)
@@ -58,11 +61,13 @@ def damage_reported(path):
 def create_file(target, kind, dimension, attributes):
     """Create an HDF5 file with the attributes that all kinds carry and those of the dictionary `attributes`; return it as `h5py.File`.
 
-    Parameters: target (path or binary stream), kind (a key of KINDS), dimension (int): D. The format is that of HDF5 1.8, the first with
-    checksums over its structure and without a limit of 64 KiB an attribute.
+    Parameters: target (path or binary stream), kind (a key of KINDS), dimension: D of phase space, None for graphs. The format is that of
+    HDF5 1.8, the first with checksums over its structure and without a limit of 64 KiB an attribute.
     """
     file = h5py.File(target, "w", libver=("v108", "v108"), locking=False)  # nobody else knows it yet
-    header = {"format_version": FORMAT_VERSION, "kind": kind, "dof": dimension // 2, "ordering": ORDERING}
+    header = {"format_version": FORMAT_VERSION, "kind": kind}
+    if dimension is not None:
+        header |= {"dof": dimension // 2, "ordering": ORDERING}
     write_attributes(file, attributes | header)
     return file
 
@@ -134,7 +139,7 @@ def _open_locked_or_not(path):
 def _check_header(file, kind, expected):
     found, version = read_attribute(file, "kind"), read_attribute(file, "format_version")
     if found is None or version is None:
-        if kind not in (None, "samples"):
+        if kind not in (None, "samples", "graphs"):
             raise UserError(f"{file.filename} is not a {kind} file of this program; {expected}")
         return
     if kind is not None and found != kind:
