@@ -39,6 +39,12 @@ class SerialCommunicator:
     def gather_parts(self, layout, part_of, name):
         return [part_of(0, layout.rows)]
 
+    def exchange_rows(self, rows, counts, coming=None):
+        return rows
+
+    def all_gather_rows(self, rows, counts):
+        return rows
+
     def sum_rows(self, array, counts):
         return array
 
@@ -123,16 +129,28 @@ class MPICommunicator:
         self._comm.Recv(array, source=source, tag=TAG)
         return array
 
-    def exchange_rows(self, rows, counts):
+    def exchange_rows(self, rows, counts, coming=None):
         """Return the rows addressed to this rank, in the order of the ranks they come from.
 
-        rows (B, width), float64 and C-contiguous: those for rank 0 first, then those for rank 1 …; counts: how many for each.
+        rows (B, width), numbers of any type, C-contiguous: those for rank 0 first, then those for rank 1 …; counts: how many for each.
+        coming: how many come from each, where that is known, as where the same places are exchanged again and again.
         """
         width = rows.shape[1]
-        coming = self._comm.alltoall(counts)
-        received = np.empty((sum(coming), width))
+        if coming is None:
+            coming = self._comm.alltoall(counts)
+        received = np.empty((sum(coming), width), rows.dtype)
         self._comm.Alltoallv([rows, [count * width for count in counts]], [received, [count * width for count in coming]])
         return received
+
+    def all_gather_rows(self, rows, counts):
+        """Return every rank's rows, in rank order, on every rank.
+
+        rows (counts[rank], width), numbers of any type, C-contiguous; counts: how many each rank has, known to all.
+        """
+        width = rows.shape[1]
+        gathered = np.empty((sum(counts), width), rows.dtype)
+        self._comm.Allgatherv(rows, [gathered, [count * width for count in counts]])
+        return gathered
 
     def sum_rows(self, array, counts):
         """Return this rank's rows of the sum of every rank's `array`: counts[0] rows go to rank 0, the next counts[1] to rank 1 …
