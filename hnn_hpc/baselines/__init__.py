@@ -8,10 +8,28 @@ settings and shallow form of arXiv 2411.17511). The samples are those of our fit
 - `shallow_net`: the network and the gradient of its loss, in closed form.
 - `adam`: training, with the curve of errors against seconds.
 - `comparison`: time to accuracy, ours against Adam's.
+
+And the network of graphs, trained by fifteen optimizers (as in arXiv 2506.06558):
+
+- `graph_batches`: samples of graphs as the network sees them; `graph_net`: the network and the gradient of its loss, in closed form.
+- `optimizers`: the fifteen, and how each is set; `graph_descent`: training by one of them.
+- `graph_comparison`: time to accuracy, ours against theirs.
 """
 
 from hnn_hpc.baselines.adam import AdamOptions, AdamRun, published_options, train_by_adam
 from hnn_hpc.baselines.comparison import compare
+from hnn_hpc.baselines.graph_comparison import compare_optimizers, mean_square_error
+from hnn_hpc.baselines.optimizers import OPTIMIZERS
 from hnn_hpc.baselines.pytorch import import_torch
 
-__all__ = ["AdamOptions", "AdamRun", "compare", "import_torch", "published_options", "train_by_adam"]
+__all__ = [
+    "OPTIMIZERS",
+    "AdamOptions",
+    "AdamRun",
+    "compare",
+    "compare_optimizers",
+    "import_torch",
+    "mean_square_error",
+    "published_options",
+    "train_by_adam",
+]

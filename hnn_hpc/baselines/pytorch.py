@@ -10,7 +10,7 @@ def import_torch():
     try:
         import torch
     except ImportError as error:
-        raise UserError(f"the baseline trained by Adam needs PyTorch ({error}): pip install 'hnn-hpc[baseline]'") from None
+        raise UserError(f"the baseline needs PyTorch ({error}): pip install 'hnn-hpc[baseline]'") from None
     return torch
 
 
