@@ -1,6 +1,6 @@
 """What a fit would cost on some machine, before anything is computed: memory, flops and seconds of the solvers that it may take."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 
 from hnn_hpc.errors import UserError
 from hnn_hpc.options import AUTO, DENSE, WITHOUT_RIDGE, FitOptions
@@ -23,6 +23,9 @@ class Forecast:
     program             bytes of a rank before it reads samples
     rates               of a core and the network
     limit               bytes that a rank may use in all, or None
+    khatri_rao          whether the rows have these factors: without, only tsqr serves
+    sample_bytes        of the samples in memory, of all of them and of what one rank holds at least: they are kept where graphs are
+    how                 other arguments of `solvers.plan`
     solves              how often the same problem is solved, to other targets (see `refits`); the costs are those of one
     """
 
@@ -34,6 +37,9 @@ class Forecast:
     program: int
     rates: Rates = NOMINAL
     limit: int | None = None
+    khatri_rao: bool = True
+    sample_bytes: tuple = (0, 0)
+    how: dict = field(default_factory=dict)
     solves: int = 1
 
     def of(self, chosen):
@@ -68,14 +74,20 @@ class Forecast:
         return 8 * pool_size(self.samples, self.options.features) * (2 * self.dimension + 1)
 
     @property
+    def kept(self):
+        """The bytes of the pool and of the samples that a rank keeps."""
+        of_all, at_least = self.sample_bytes
+        return self.pool + max(of_all // self.ranks, at_least)
+
+    @property
     def base(self):
         """The bytes of a rank before it solves anything."""
-        return self.program + self.pool
+        return self.program + self.kept
 
     @property
     def solvers(self):
         """The names of the solvers that the fit may take."""
-        if not self._is_plain:
+        if not self.khatri_rao:
             return ["tsqr"]
         return [name for name in SOLVERS if name != "auto" and not (self.options.ridge and name in WITHOUT_RIDGE)]
 
@@ -90,7 +102,8 @@ class Forecast:
         """Return the `Plan` of a solver, by name, for as many features as the options say, or another number of them."""
         features = features or self.options.features
         block_bytes, ridge = self.options.block_bytes, self.options.ridge
-        return plan(self.samples, self.dimension, features, solver, block_bytes, ridge, khatri_rao=self._is_plain)
+        how = {"khatri_rao": self.khatri_rao} | self.how
+        return plan(self.samples, self.dimension, features, solver, block_bytes, ridge, **how)
 
     def cost(self, the_plan):
         """Return what a plan costs as a dictionary: threads, blocks, memory_bytes of the largest rank, flops, seconds, stages and fits."""
@@ -115,10 +128,6 @@ class Forecast:
     def fits(self, the_plan):
         """Return whether the memory is enough for a plan with its threads."""
         return self._room is None or the_plan.memory(the_plan.threads, self.ranks) <= self._room
-
-    @property
-    def _is_plain(self):
-        return self.options.coordinates_of(self.dimension).is_plain
 
     @property
     def _room(self):

@@ -1,5 +1,8 @@
 """The job file: what to compute, in TOML, with the tables [data], [coordinates], [dynamics], [features], [solver] and [output].
 
+Of graphs it has [graph] (see `graph_job`) in place of the first three, and of [features] no supports and separable; count is that of each
+term of H there.
+
     [data]      system = "henon-heiles", its parameters as plain keys, box, samples, test_samples, seed
                 or file = "samples.h5" with test_file, or with test_fraction: the last rows of `file`, which then are not fitted
                 either form: reference_point and reference_energy, x0 and H(x0), which fix the constant of the learned H
@@ -15,14 +18,16 @@ Nothing here reads samples or starts MPI. A relative `file` or `test_file` is lo
 
 import difflib
 import tomllib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from hnn_hpc.errors import UserError, look_up
 from hnn_hpc.features.coordinates import TABLE as COORDINATE_KEYS
+from hnn_hpc.graph_job import GraphFileData, GraphSystemData, graph_data
+from hnn_hpc.graph_options import FEATURES, GraphOptions, check_options
 from hnn_hpc.options import FitOptions
 from hnn_hpc.systems import SYSTEMS, HamiltonianSystem, make_system, parameter_names
-from hnn_hpc.values import MOST_SAMPLES, finite_number, whole_number
+from hnn_hpc.values import LARGEST_SEED, MOST_SAMPLES, finite_number, whole_number
 
 SYSTEM_KEYS = ("system", "box", "samples", "test_samples", "seed", "reference_point", "reference_energy")
 FILE_KEYS = ("file", "test_file", "test_fraction", "reference_point", "reference_energy")
@@ -39,9 +44,9 @@ OPTION_NAMES = {  # the FitOptions field behind every key of these tables
     "solver": {"name": "solver", "rcond": "rcond", "ridge": "ridge", "block_bytes": "block_bytes", "memory_per_rank": "memory_per_rank"},
     "dynamics": {"rule": "rule", "stride": "stride", "corrections": "corrections", "dissipation": "dissipation"},
 }
-TABLES = ("data", "coordinates", "dynamics", "features", "solver", "output")
+TABLES = ("data", "coordinates", "dynamics", "graph", "features", "solver", "output")
+NOT_OF_GRAPHS = ("data", "coordinates", "dynamics")
 CHECKPOINT_SECONDS = 300.0
-LARGEST_SEED = 2**63 - 1  # of samples: an attribute of their HDF5 file holds it as a number, and a larger one as text
 
 
 @dataclass(frozen=True)
@@ -82,13 +87,19 @@ class FileData:
 
 @dataclass(frozen=True)
 class Job:
-    """One fit: where the samples come from, the options of the fit, the directory for model.h5 and result.json, and how often an
-    unfinished fit is saved there, in seconds (0: never)."""
+    """One fit: where the samples come from, the options of the fit, the directory for model.h5 and result.json, how often an unfinished
+    fit is saved there, in seconds (0: never), and for graphs the options of their network."""
 
-    data: SystemData | FileData
+    data: SystemData | FileData | GraphSystemData | GraphFileData
     options: FitOptions
     directory: Path
     checkpoint_seconds: float = CHECKPOINT_SECONDS
+    network: GraphOptions | None = None
+
+    @property
+    def is_of_graphs(self):
+        """Whether the samples are graphs of particles."""
+        return self.network is not None
 
     def as_dict(self):
         """Return the job as the tables of a job file with every default written out; loading them again gives an equal job."""
@@ -97,6 +108,10 @@ class Job:
             for table, options in OPTION_NAMES.items()
         }
         output = {"directory": str(self.directory), "checkpoint_seconds": self.checkpoint_seconds}
+        if self.is_of_graphs:
+            features = {key: value for key, value in tables["features"].items() if key not in ("supports", "separable")}
+            graph = self.data.as_dict() | asdict(self.network)
+            return {"graph": graph, "features": features, "solver": tables["solver"], "output": output}
         return {"data": self.data.as_dict(), "coordinates": self.options.coordinates, **tables, "output": output}
 
 
@@ -130,15 +145,17 @@ def job_from_tables(tables, default_directory):
     Parameters: tables (dict of dicts), default_directory (Path): the results' place where [output] names none.
     """
     check_names("the job file", tables, TABLES, "tables")
-    data = _data(tables.get("data", {}))
+    data, network = _graph_data(tables) if "graph" in tables else (_data(tables.get("data", {})), None)
     options = _options(tables)
+    if network:
+        check_options(options)
     output = tables.get("output", {})
     check_names("[output]", output, ("directory", "checkpoint_seconds"))
     directory = _path("output.directory", output["directory"]) if "directory" in output else default_directory
     seconds = finite_number(output.get("checkpoint_seconds", CHECKPOINT_SECONDS), "output.checkpoint_seconds")
     if seconds < 0:
         raise UserError(f"output.checkpoint_seconds = {seconds:g}: expected a number of seconds, or 0 for no checkpoints")
-    return Job(data, options, directory, seconds)
+    return Job(data, options, directory, seconds, network)
 
 
 def parse_setting(text):
@@ -181,10 +198,10 @@ def _read_toml(path):
 
 
 def _resolve_paths(tables, folder):
-    data = tables.get("data", {})
-    for key in ("file", "test_file"):
-        if isinstance(data.get(key), str) and data[key]:
-            data[key] = str(folder / data[key])
+    for data in (tables.get(name, {}) for name in ("data", "graph")):
+        for key in ("file", "test_file"):
+            if isinstance(data.get(key), str) and data[key]:
+                data[key] = str(folder / data[key])
 
 
 def _data(table):
@@ -198,6 +215,14 @@ def _data(table):
     raise UserError(
         f"[data] holds neither 'system' nor 'file'; add system = one of {', '.join(SYSTEMS)}, or file = an HDF5 file of samples"
     )
+
+
+def _graph_data(tables):
+    """Return (data, GraphOptions) of the table [graph]; `UserError` for others beside it that are for phase space."""
+    for name in NOT_OF_GRAPHS:
+        if name in tables:
+            raise UserError(f"[{name}] and [graph] do not go together: graphs have all that tells of them in [graph]; remove one of them")
+    return graph_data(tables["graph"], check_names, _path)
 
 
 def _system_data(table):
@@ -253,6 +278,8 @@ def _options(tables):
             except UserError as error:
                 raise UserError(f"{table}.{key}: {error}") from None
             values[options[key]] = value
+    if "graph" in tables:
+        values.setdefault("features", FEATURES)
     return FitOptions(**values)
 
 

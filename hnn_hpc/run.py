@@ -3,23 +3,17 @@
 import os
 import time
 
-from hnn_hpc.errors import Interruption, NotCertifiedError, OutputError, UserError
-from hnn_hpc.evaluation import check_finite, evaluate
-from hnn_hpc.job import FileData
+from hnn_hpc.errors import Interruption, NotCertifiedError, OutputError
+from hnn_hpc.graph_run import GraphRun
 from hnn_hpc.parallel.checkpoint import TRIANGLE
 from hnn_hpc.parallel.petsc import options_in_petsc
-from hnn_hpc.peak_memory import peak_memory_bytes
-from hnn_hpc.run_files import CHECKPOINT, check_directory, files_told, finished_result, remove_half_written, write_results
+from hnn_hpc.run_files import CHECKPOINT, check_directory, finished_result, remove_half_written, write_results
 from hnn_hpc.run_place import restarts_by_slurm
 from hnn_hpc.run_status import RunStatus
-from hnn_hpc.samples import RowRange, SystemSamples
-from hnn_hpc.storage import Checkpoint, open_samples
-from hnn_hpc.training import fit_source, plan_for
+from hnn_hpc.sample_run import SampleRun
+from hnn_hpc.storage import Checkpoint
 
 FRUITLESS, MOST_RESTARTS = 45, 3  # seconds of work, and starts by SLURM, that may end with nothing saved and yet be followed by another
-STAGES = ("data", "sampling", "solve")
-CERTIFICATE = ("stop_reason", "certified", "relative_residual", "normal_residual", "backward_error", "condition_estimate", "rank")
-SOLVE = ("iterations", "ridge", "effective_dof", "noise_level", "householder_rows", "flops")
 
 
 def run_job(job, communicator, force=False, progress=None, resume=False, interruptions=None, say=None, petsc_options=()):
@@ -62,17 +56,19 @@ def _with_way_on(checkpoint, seconds):
     return Interruption(f"interrupted; {checkpoint.summary()}; the same command with --resume {begins}", resumable=True)
 
 
+def computation_of(job, petsc_options=()):
+    """Return what computes a job: a `GraphRun` or a `SampleRun`."""
+    return (GraphRun if job.is_of_graphs else SampleRun)(job, petsc_options)
+
+
 def _run(job, communicator, progress, checkpoint, petsc_options):
     start = time.perf_counter()
     may_be_done = checkpoint.resume and not checkpoint.force
     with communicator.together():
         if communicator.is_root and not may_be_done:
             check_directory(job.directory, checkpoint.force)
-        sources = open_sources(job)
-        train = sources[0]
-        if petsc_options:
-            _check_lsqr(train, job.options)
-    about = {"ranks": communicator.size, "samples": train.count, "dof": train.dimension // 2, "features": job.options.features}
+        computation = computation_of(job, petsc_options)
+    about = {"ranks": communicator.size} | computation.about
     status = RunStatus(job.directory, about, progress) if communicator.is_root else None
     with communicator.together():
         if status:
@@ -92,7 +88,8 @@ def _run(job, communicator, progress, checkpoint, petsc_options):
                     checkpoint.clear()
         if done := communicator.broadcast(done):
             return done
-        model, result = _compute(job, communicator, status or progress, checkpoint, petsc_options, sources, start)
+        model, result = computation.compute(communicator, status or progress, checkpoint, start)
+        model.provenance = model.provenance | {name: result[name] for name in ("job", "petsc_options")}
         with communicator.together():
             if status:
                 status.check_place()
@@ -101,44 +98,6 @@ def _run(job, communicator, progress, checkpoint, petsc_options):
     finally:
         if status:
             status.end()
-
-
-def _compute(job, communicator, progress, checkpoint, petsc_options, sources, start):
-    """Return the model and the result, on every rank."""
-    train, test, reference = sources
-    if test:  # before the hours of the fit, not after them
-        check_finite(test, communicator, progress)
-    fit = fit_source(train, job.options, communicator, progress, reference=reference, checkpoint=checkpoint)
-    fitted = time.perf_counter()
-    errors = evaluate(fit.model, test, communicator, progress) if test else {}
-    ended = time.perf_counter()
-    result = {
-        "samples": fit.record["samples"],
-        "dof": fit.record["dof"],
-        "features": job.options.features,
-        "sampler": job.options.sampler,
-        "sampler_report": fit.record["sampler_report"],
-        "basis": fit.record["basis"],
-        "step": fit.record["step"],
-        "damping": fit.record["damping"],
-        "solver": fit.solution.solver,
-        "petsc_options": list(petsc_options),
-        "ranks": communicator.size,
-        "threads": fit.record["threads"],
-        **{name: getattr(fit.solution, name) for name in CERTIFICATE + SOLVE},
-        "spectrum": fit.solution.spectrum.told(),
-        "constant_known": fit.model.constant_known,
-        "seconds": {stage: fit.record["seconds"][stage] for stage in STAGES} | {"evaluate": ended - fitted, "total": ended - start},
-        "peak_memory_bytes": max(communicator.all_gather(peak_memory_bytes())),
-        **{name: fit.record[name] for name in ("predicted", "resumed", "blocks_taken_over")},
-        "test": {name: errors.get(name) for name in ("samples", "energy_error", "gradient_error")},
-        "versions": fit.model.provenance["versions"],
-        "seeds": fit.model.provenance["seeds"],
-        "files": files_told(job),
-        "job": job.as_dict(),
-    }
-    fit.model.provenance = fit.model.provenance | {name: result[name] for name in ("job", "petsc_options")}
-    return fit.model, result
 
 
 def _write(directory, model, result, checkpoint):
@@ -150,47 +109,3 @@ def _write(directory, model, result, checkpoint):
             raise
         raise OutputError(f"{error}; what was computed is kept in {checkpoint.directory}: make room, and pass --resume") from None
     checkpoint.remove()
-
-
-def open_sources(job):
-    """Return (training source, test source or None, reference (x0, H0) or None) for a job."""
-    data = job.data
-    if isinstance(data, FileData):
-        return *_open_files(data, job.options), None if data.reference_point is None else (data.reference_point, data.reference_energy)
-    if job.options.rule is not None or job.options.stride != 1:
-        raise UserError(
-            "dynamics.rule and dynamics.stride are for files of trajectories; samples of a system have velocities: leave them out"
-        )
-    x0 = data.system.reference_point if data.reference_point is None else data.reference_point
-    H0 = data.system.energy(x0) if data.reference_energy is None else data.reference_energy
-    train = SystemSamples(data.system, data.samples, data.seed)
-    return train, SystemSamples(data.system, data.test_samples, data.seed, stream="test points"), (x0, float(H0))
-
-
-def _open_files(data, options):
-    train = open_samples(data.file, options.rule, options.stride)
-    if data.test_file:
-        test = open_samples(data.test_file, stride=options.stride)
-        if test.dimension != train.dimension:
-            raise UserError(f"{data.test_file} has {test.dimension} coordinates, but {data.file} has {train.dimension}")
-        return train, test
-    if data.test_fraction is None:
-        return train, None
-    kept = max(1, round(train.count * data.test_fraction))
-    shared = options.stride if train.step else 0  # rows that have states in common with the first of the test
-    return RowRange(train, 0, max(0, train.count - kept - shared)), RowRange(train, train.count - kept, kept)
-
-
-def _check_lsqr(source, options):
-    """Raise UserError unless the samples are sure to be solved by lsqr, and options of PETSc thus to have an effect."""
-    plan = plan_for(source.count, source.dimension, options, source.location)
-    quick = plan.if_well_conditioned
-    if options.solver == "lsqr" or (plan.solver == "lsqr" and not quick and options.is_dense):
-        return
-    if options.solver == "auto" and not options.is_dense:
-        instead = "auto chooses for every part of a sparse problem by itself"
-    elif options.solver == "auto":
-        instead = f"auto takes {plan.solver}{f', or {quick.solver} if well conditioned,' if quick else ''} for these samples"
-    else:
-        instead = f"solver.name is {options.solver}"
-    raise UserError(f"options of PETSc are for the solver lsqr, but {instead}; leave them out, or set solver.name=lsqr")

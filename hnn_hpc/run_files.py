@@ -6,13 +6,18 @@ from contextlib import suppress
 from pathlib import Path
 
 from hnn_hpc.errors import OutputError, UserError
+from hnn_hpc.graph_model import load_graph_model
 from hnn_hpc.json_text import json_text
 from hnn_hpc.models import load_model
+from hnn_hpc.peak_memory import peak_memory_bytes
 from hnn_hpc.storage import check_writable, written_beside
 
 MODEL_FILE, RESULT_FILE, CHECKPOINT, STATUS_FILE = "model.h5", "result.json", "checkpoint", "status.json"
-DECISIVE = ("data", "coordinates", "features", "solver")  # tables of a job, for its result
+DECISIVE = ("data", "coordinates", "dynamics", "graph", "features", "solver")  # tables of a job, those that it has, for its result
 LARGEST = 10**8  # bytes of a file of JSON
+STAGES = ("data", "sampling", "solve")
+CERTIFICATE = ("stop_reason", "certified", "relative_residual", "normal_residual", "backward_error", "condition_estimate", "rank")
+SOLVE = ("iterations", "ridge", "effective_dof", "noise_level", "householder_rows", "flops")
 
 
 def check_directory(directory, force):
@@ -56,7 +61,8 @@ def read_result(directory):
     """Return the dictionary that the result of a directory holds; None where there is none, or a damaged one."""
     result = read_dictionary(Path(directory) / RESULT_FILE)
     try:
-        return result if result and all(isinstance(result["job"][table], dict) for table in DECISIVE) else None
+        tables = [result["job"][table] for table in ("features", "solver")] + [result["job"].get("data", result["job"].get("graph"))]
+        return result if all(isinstance(table, dict) for table in tables) else None
     except (KeyError, TypeError):
         return None
 
@@ -66,7 +72,7 @@ def finished_result(job, petsc_options=()):
     result = read_result(job.directory)
     with suppress(UserError):
         if result and _is_of(result, job, petsc_options) and result.get("files") == files_told(job):
-            return result if _is_of(load_model(job.directory / MODEL_FILE).provenance, job, petsc_options) else None
+            return result if _is_of(_load_model(job).provenance, job, petsc_options) else None
     return None
 
 
@@ -75,8 +81,35 @@ def remove_half_written(job, petsc_options=()):
     model = job.directory / MODEL_FILE
     if os.path.lexists(model) and not os.path.lexists(job.directory / RESULT_FILE):
         with suppress(UserError):
-            if _is_of(load_model(model).provenance, job, petsc_options):
+            if _is_of(_load_model(job).provenance, job, petsc_options):
                 model.unlink()
+
+
+def _load_model(job):
+    """Return the model that the directory of a job holds."""
+    return (load_graph_model if job.is_of_graphs else load_model)(job.directory / MODEL_FILE)
+
+
+def told_of_fit(fit, job, petsc_options, communicator, seconds):
+    """Return what a result says of every fit, of samples or graphs, a dictionary of plain values. Collective.
+
+    Parameters: fit (`Fit` or `GraphFit`); seconds: of the stages after it.
+    """
+    return {
+        "solver": fit.solution.solver,
+        "petsc_options": list(petsc_options),
+        "ranks": communicator.size,
+        "threads": fit.record["threads"],
+        **{name: getattr(fit.solution, name) for name in CERTIFICATE + SOLVE},
+        "spectrum": fit.solution.spectrum.told(),
+        "seconds": {stage: fit.record["seconds"][stage] for stage in STAGES} | seconds,
+        "peak_memory_bytes": max(communicator.all_gather(peak_memory_bytes())),
+        **{name: fit.record[name] for name in ("predicted", "resumed", "blocks_taken_over")},
+        "versions": fit.model.provenance["versions"],
+        "seeds": fit.model.provenance["seeds"],
+        "files": files_told(job),
+        "job": job.as_dict(),
+    }
 
 
 def files_told(job):
@@ -99,9 +132,10 @@ def difference(job, tables):
     """Return (key, value there, value here) of the first key that decides a result and is another in `tables`, a job's; None: none is."""
     here = json.loads(json_text(job.as_dict()))
     for table in DECISIVE:
-        for key in {**here[table], **tables[table]}:
-            if tables[table].get(key) != here[table].get(key):
-                return f"{table}.{key}", tables[table].get(key), here[table].get(key)
+        own, other = here.get(table, {}), tables.get(table, {})
+        for key in {**own, **other}:
+            if other.get(key) != own.get(key):
+                return f"{table}.{key}", other.get(key), own.get(key)
     return None
 
 

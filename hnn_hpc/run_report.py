@@ -14,9 +14,9 @@ from hnn_hpc.provenance import known_system
 from hnn_hpc.report.figures import check_matplotlib
 from hnn_hpc.report.findings import find
 from hnn_hpc.report.report import PICTURES, render
-from hnn_hpc.run import CERTIFICATE, SOLVE, open_sources
-from hnn_hpc.run_files import MODEL_FILE, RESULT_FILE, files_told, make_directory, read_result
+from hnn_hpc.run_files import CERTIFICATE, MODEL_FILE, RESULT_FILE, SOLVE, files_told, make_directory, read_result
 from hnn_hpc.run_state import FINISHED, run_state
+from hnn_hpc.sample_run import open_sources
 from hnn_hpc.samples import Samples, SystemSamples, freed, read_finite
 from hnn_hpc.storage import check_writable, written_beside
 
@@ -67,6 +67,8 @@ def read_run(directory):
     if result is None:
         problem = "is damaged, or not a result" if (directory / RESULT_FILE).exists() else "does not exist"
         raise UserError(f"{directory / RESULT_FILE} {problem}; expected the output directory of a fit that has finished")
+    if "graph" in result["job"]:
+        raise UserError(f"{directory} holds a fit of graphs, and a report tells of phase space alone; see `hnn-hpc evaluate`")
     if missing := [name for name in TOLD if name not in result]:
         raise UserError(f"{directory / RESULT_FILE} tells nothing of {missing[0]}: another version wrote it; fit again with --force")
     model = load_model(directory / MODEL_FILE)

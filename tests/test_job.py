@@ -151,7 +151,7 @@ def test_a_job_survives_its_own_description(table):
     [
         (
             "samples = 5",
-            "the key 'samples' stands outside a table; put it below one of: [data], [coordinates], [dynamics], [features], [solver]",
+            "the key 'samples' stands outside a table; put it below one of: [data], [coordinates], [dynamics], [graph], [features],",
         ),
         ("[data]", "holds neither 'system' nor 'file'"),
         ('[data]\nsystm = "pendulum"', "did you mean 'system'?"),

@@ -17,8 +17,9 @@ from hnn_hpc.job import FileData, Job, job_from_tables
 from hnn_hpc.models import load_model
 from hnn_hpc.options import FitOptions
 from hnn_hpc.parallel.communicator import SerialCommunicator
-from hnn_hpc.run import open_sources, run_job
+from hnn_hpc.run import run_job
 from hnn_hpc.run_status import RunStatus
+from hnn_hpc.sample_run import open_sources
 from hnn_hpc.samples import Samples
 from hnn_hpc.storage import SampleFileWriter
 
@@ -69,7 +70,7 @@ SYSTEM_JOB = {"data": {"system": "pendulum", "samples": 50}, "features": {"count
 
 
 def test_a_bad_test_sample_is_noticed_before_the_fit(tmp_path, monkeypatch):
-    monkeypatch.setattr("hnn_hpc.run.fit_source", lambda *_, **__: pytest.fail("fitted"))
+    monkeypatch.setattr("hnn_hpc.sample_run.fit_source", lambda *_, **__: pytest.fail("fitted"))
     points = np.arange(2.0 * K).reshape(K, 2)
     points[8, 1] = np.nan
     with SampleFileWriter(tmp_path / "samples.h5", (K, 2)) as writer:
@@ -101,7 +102,7 @@ def test_the_job_is_added_to_what_the_model_remembers(tmp_path):
 
 @pytest.mark.parametrize("name", ["a_file/sub/sub", "/proc/hnn-hpc/sub", "a\0b"])
 def test_a_directory_that_cannot_be_made_is_named_before_the_fit(tmp_path, monkeypatch, name):
-    monkeypatch.setattr("hnn_hpc.run.fit_source", lambda *_, **__: pytest.fail("fitted"))
+    monkeypatch.setattr("hnn_hpc.sample_run.fit_source", lambda *_, **__: pytest.fail("fitted"))
     (tmp_path / "a_file").touch()
     directory = tmp_path / name
     with pytest.raises(UserError) as caught:
@@ -231,7 +232,7 @@ def test_to_resume_a_job_that_is_done_is_to_return_its_result(tmp_path, monkeypa
     expected, before = run_job(job, SerialCommunicator()), contents(tmp_path / "results")
     said = []
     with monkeypatch.context() as patch:
-        patch.setattr("hnn_hpc.run.fit_source", lambda *_, **__: pytest.fail("fitted again"))
+        patch.setattr("hnn_hpc.sample_run.fit_source", lambda *_, **__: pytest.fail("fitted again"))
         found = run_job(job, SerialCommunicator(), resume=True, say=said.append)
     assert found == json.loads(json.dumps(expected, default=str)) and contents(tmp_path / "results") == before
     assert said == [f"this job is done already: its results are in {tmp_path / 'results'}, and --force computes them anew"]
@@ -276,7 +277,7 @@ def test_a_run_that_fails_leaves_no_status_and_no_directory_that_it_made(tmp_pat
         seen.extend(path.name for path in (tmp_path / "a/b").iterdir())
         raise error("no such luck")
 
-    monkeypatch.setattr("hnn_hpc.run.evaluate", evaluate)
+    monkeypatch.setattr("hnn_hpc.sample_run.evaluate", evaluate)
     with pytest.raises(error):
         run_job(job_from_tables(SYSTEM_JOB, tmp_path / "a/b"), SerialCommunicator())
     assert "status.json" in seen and list(tmp_path.iterdir()) == []

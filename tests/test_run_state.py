@@ -56,7 +56,7 @@ def interrupt(directory, monkeypatch, **how):
     tables = {"data": {"system": "pendulum", "samples": 500}, "features": FEATURES, "solver": {"name": "khatri-rao-qr"}}
     job = job_from_tables(tables | {"output": {"checkpoint_seconds": 1e-9}}, directory)
     with monkeypatch.context() as patch, pytest.raises(Interruption):
-        patch.setattr("hnn_hpc.run.evaluate", evaluate)
+        patch.setattr("hnn_hpc.sample_run.evaluate", evaluate)
         run_job(job, SerialCommunicator(), **how)
 
 

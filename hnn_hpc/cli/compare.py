@@ -1,4 +1,4 @@
-"""`hnn-hpc compare JOB.toml`: how long our fit and a network trained by Adam take for the same error."""
+"""`hnn-hpc compare JOB.toml`: how long our fit and a network trained by Adam take for the same error; of graphs by fifteen optimizers."""
 
 import math
 from decimal import ROUND_DOWN, Context
@@ -9,17 +9,19 @@ from hnn_hpc.baselines.adam import CAP, PUBLISHED, STEPS, TARGET
 from hnn_hpc.baselines.comparison import ROUNDS
 from hnn_hpc.benchmark import describe_machine
 from hnn_hpc.cli.bench import BUSY
+from hnn_hpc.cli.compare_graphs import CAP as GRAPH_CAP
+from hnn_hpc.cli.compare_graphs import describe_comparison, optimizers_help, prepare_comparison, write_comparison
 from hnn_hpc.cli.text import columns, count, scientific, table
 from hnn_hpc.errors import UserError
 from hnn_hpc.job import load_job
 from hnn_hpc.json_text import json_text
 from hnn_hpc.report.compare_figure import draw_time_to_accuracy
 from hnn_hpc.report.figures import check_figure_path
-from hnn_hpc.run import open_sources
+from hnn_hpc.sample_run import open_sources
 from hnn_hpc.storage import check_writable, written_beside
 
 RESULT_FILE, FIGURE_FILE = "compare.json", "compare.svg"
-HELP = "time to accuracy: a job's fit against the same samples learned by Adam in PyTorch"
+HELP = "time to accuracy: a job's fit against the same samples learned by Adam in PyTorch, or of graphs by fifteen optimizers"
 QUANTITIES = {"energy_error": "H", "gradient_error": "∇H"}
 DEFAULT_CAP = 600.0
 TWO_DIGITS = Context(prec=2, rounding=ROUND_DOWN)
@@ -31,11 +33,13 @@ def add_arguments(parser):
         return f"default {PUBLISHED[1][name]:g} for one degree of freedom, else {PUBLISHED[2][name]:g}, as published"
 
     parser.add_argument("job", type=Path, metavar="JOB.toml", help="what to compute")
-    parser.add_argument("--cap", type=float, default=DEFAULT_CAP, metavar="SECONDS", help="that Adam may train; default 600")
+    cap = f"that Adam may train; default {DEFAULT_CAP:g}; of graphs that each optimizer may, default {GRAPH_CAP:g}"
+    parser.add_argument("--cap", type=float, metavar="SECONDS", help=cap)
     steps = f"that Adam makes at most; {published('steps')}, but 30000 for Lotka-Volterra on [-5, 5]^2 and [0, 8]^2"
     parser.add_argument("--steps", type=int, metavar="N", help=steps)
     parser.add_argument("--width", type=int, metavar="M", help=f"neurons of Adam's network; {published('width')}")
     parser.add_argument("--learning-rate", type=float, metavar="RATE", help=f"of Adam; {published('learning_rate')}")
+    parser.add_argument("--optimizers", metavar="NAMES", help=optimizers_help())
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of Adam's first weights and its batches; default 0")
     parser.add_argument("--set", action="append", default=[], dest="overrides", metavar="TABLE.KEY=VALUE", help="replace a key of the job")
     parser.add_argument("--output", metavar="DIR", help=f"directory for {RESULT_FILE} and {FIGURE_FILE}, in place of output.directory")
@@ -48,19 +52,34 @@ def run(arguments, communicator, progress):
             raise UserError(f"compare trains a network by Adam, which is serial: run it without mpirun, not on {communicator.size} ranks")
         torch = import_torch()
         job = load_job(arguments.job, arguments.overrides, arguments.output)
+        cap = DEFAULT_CAP if arguments.cap is None else arguments.cap
+        if not (math.isfinite(cap) and cap > 0):
+            raise UserError(f"--cap = {cap}: expected a positive number of seconds")
+    if job.is_of_graphs:
+        return _compare_graphs(job, arguments, communicator, progress, torch)
+    with communicator.together():
         train, test, reference = open_sources(job)
         if test is None:
             raise UserError(f"{arguments.job}: compare needs samples to test on; add test_file or test_fraction to [data]")
-        if not (math.isfinite(arguments.cap) and arguments.cap > 0):
-            raise UserError(f"--cap = {arguments.cap}: expected a positive number of seconds")
+        if arguments.optimizers is not None:
+            raise UserError("--optimizers is for jobs of graphs; samples of phase space are compared with Adam alone")
         changes = {name: getattr(arguments, name) for name in ("steps", "width", "learning_rate", "seed")}
         options = published_options(train.dimension // 2, **changes)
         files = _files(job.directory, arguments.force)
     machine = describe_machine()
     machine["versions"]["torch"] = torch.__version__
-    how = {"reference": reference, "cap": arguments.cap, "progress": progress}
+    how = {"reference": reference, "cap": cap, "progress": progress}
     result = compare(train, test, job.options, options, communicator, **how) | {"machine": machine, "job": job.as_dict(), "files": files}
     _write(result, arguments.job.stem, files, arguments.force)
+    return result
+
+
+def _compare_graphs(job, arguments, communicator, progress, torch):
+    comparison = prepare_comparison(job, arguments, communicator, progress)
+    files, machine = _files(job.directory, arguments.force), describe_machine()
+    machine["versions"]["torch"] = torch.__version__
+    result = comparison() | {"machine": machine, "job": job.as_dict(), "files": files}
+    write_comparison(result, arguments.job.stem, files, arguments.force)
     return result
 
 
@@ -92,6 +111,8 @@ def _write(result, name, files, force):
 
 
 def describe(result):
+    if "optimizers" in result:
+        return describe_comparison(result)
     metric, ours, adam, machine = (result[key] for key in ("metric", "ours", "adam", "machine"))
     error, busy = f"{QUANTITIES[metric]} error", machine["load"] > BUSY
     samples = f"{count(result['samples'], 'sample')} of {count(result['dimension'], 'coordinate')}"

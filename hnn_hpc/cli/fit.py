@@ -4,6 +4,7 @@ import os
 import sys
 from pathlib import Path
 
+from hnn_hpc.cli.fit_of_graphs import describe_graphs
 from hnn_hpc.cli.progress import WIPE
 from hnn_hpc.cli.text import byte_size, count, scientific, table
 from hnn_hpc.job import load_job
@@ -41,6 +42,8 @@ def _say(text):
 
 
 def describe(result):
+    if "terms" in result:
+        return describe_graphs(result)
     seconds, test, predicted, basis = result["seconds"], result["test"], result["predicted"], result["basis"]
     tested = test["samples"] is not None
     duplicates = result["sampler_report"]["duplicates_left"]

@@ -11,9 +11,8 @@ from hnn_hpc.options import FitOptions
 from hnn_hpc.parallel.communicator import available_cores
 from hnn_hpc.parallel.threads import available_threads
 from hnn_hpc.peak_memory import peak_memory_bytes
-from hnn_hpc.run import open_sources
+from hnn_hpc.run import computation_of
 from hnn_hpc.solvers.rates import calibrate, calibrate_network
-from hnn_hpc.training import plan_for
 from hnn_hpc.values import whole_number
 
 HELP = "predict memory, flops and time of a fit, and which solver it takes; reads no samples"
@@ -32,10 +31,9 @@ def run(arguments, communicator, progress):
     program = max(communicator.all_gather(peak_memory_bytes()))
     with communicator.together():
         job = load_job(arguments.job, arguments.overrides)
-        source = open_sources(job)[0]
+        chosen, sizes = computation_of(job).planned()
         ranks = communicator.size if arguments.ranks is None else whole_number(arguments.ranks, "--ranks", 1, MOST_RANKS)
         limit = None if arguments.memory is None else _size(arguments.memory)
-        chosen = plan_for(source.count, source.dimension, job.options, source.location)
     threads = available_threads(communicator)
     if arguments.ranks is not None:
         threads = max(1, len(available_cores()) // ranks)
@@ -44,7 +42,7 @@ def run(arguments, communicator, progress):
     rates = calibrate(ACTIVATIONS[job.options.activation].derivative, **CALIBRATION)
     rates = calibrate_network(rates, communicator)
     with communicator.together():
-        forecast = Forecast(source.count, source.dimension, job.options, ranks, threads, program, rates, limit)
+        forecast = Forecast(**sizes | {"solves": 1}, ranks=ranks, threads=threads, program=program, rates=rates, limit=limit)
         return forecast.of(chosen) | {"network_measured": communicator.size > 1}
 
 

@@ -9,7 +9,7 @@ from hnn_hpc.cli.predict_table import describe
 from hnn_hpc.cli.states import parse_state
 from hnn_hpc.errors import UserError, look_up
 from hnn_hpc.integrators import INTEGRATORS
-from hnn_hpc.job import LARGEST_SEED, parse_setting
+from hnn_hpc.job import parse_setting
 from hnn_hpc.json_text import json_text
 from hnn_hpc.models import load_model
 from hnn_hpc.prediction import PredictionOptions, energy_starts, predict, uniform_starts
@@ -20,7 +20,7 @@ from hnn_hpc.provenance import known_system
 from hnn_hpc.samples.survey import coordinate_name
 from hnn_hpc.storage import check_other_file, check_writable, save_prediction_file, written_beside
 from hnn_hpc.systems import SYSTEMS, make_system
-from hnn_hpc.values import finite_number, whole_number
+from hnn_hpc.values import LARGEST_SEED, finite_number, whole_number
 
 __all__ = ["HELP", "add_arguments", "describe", "run"]
 

@@ -7,12 +7,10 @@ from pathlib import Path
 
 from hnn_hpc.cli.text import byte_size, table
 from hnn_hpc.errors import UserError
-from hnn_hpc.features import check_requirements
 from hnn_hpc.forecast import MOST_RANKS, UPPER_BOUND, Forecast
 from hnn_hpc.job import load_job
 from hnn_hpc.peak_memory import peak_memory_bytes
-from hnn_hpc.refits import usual_fits
-from hnn_hpc.run import open_sources
+from hnn_hpc.run import computation_of
 from hnn_hpc.run_files import CHECKPOINT, check_directory, make_directory
 from hnn_hpc.run_place import told
 from hnn_hpc.run_state import RUNNING, WAITING, run_state
@@ -35,7 +33,6 @@ from hnn_hpc.submission import (
     send,
     time_text,
 )
-from hnn_hpc.training import plan_for
 from hnn_hpc.values import whole_number
 
 ROOT = Path(__file__).parents[2]
@@ -71,9 +68,7 @@ def run(arguments, communicator, progress):
     _check_place(arguments, communicator)
     job, request = load_job(arguments.job, arguments.overrides, arguments.output), _request(arguments)
     check_options(arguments.sbatch)
-    source = open_sources(job)[0]
-    check_requirements(job.options.sampler, source.has_energies, source.location)
-    chosen = plan_for(source.count, source.dimension, job.options, source.location)
+    chosen, sizes = computation_of(job).planned()
     check_directory(job.directory, arguments.force)
     state = run_state(job.directory)
     if state and state["state"] == WAITING:
@@ -83,8 +78,7 @@ def run(arguments, communicator, progress):
         raise UserError(f"another run is at work in {job.directory}: {run}; wait for it, end it, or give another --output to this one")
     Checkpoint(job.directory / CHECKPOINT, job.checkpoint_seconds, arguments.resume, arguments.force, say=_say).prepare()
 
-    solves = usual_fits(source, job.options)
-    forecast = Forecast(source.count, source.dimension, job.options, request.nodes * request.tasks, request.cores, program, solves=solves)
+    forecast = Forecast(**sizes, ranks=request.nodes * request.tasks, threads=request.cores, program=program)
     cost = forecast.of(chosen)
     partitions = _partitions(arguments)
     wanted = [] if partitions is None else named(partitions, _of_user(arguments, "partition"))

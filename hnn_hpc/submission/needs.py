@@ -60,10 +60,10 @@ def needs_of(forecast, chosen, keep=True):
     root = max(plan.memory(plan.threads, forecast.ranks) + k for plan, k in zip(plans, kept, strict=True))
     other = max(_memory_of_others(plan, forecast.ranks) + k for plan, k in zip(plans, kept, strict=True))
     libraries = MPI * (forecast.ranks > 1) + PETSC * any(plan.needs_petsc for plan in plans)
-    survey = POOLS * forecast.pool
+    survey = forecast.kept + (POOLS - 1) * forecast.pool
     return Needs(
-        rank=forecast.program + libraries + max(survey, forecast.pool + max(_search(forecast), root)),
-        other=forecast.program + libraries + max(survey, forecast.pool + other),
+        rank=forecast.program + libraries + max(survey, forecast.kept + max(_search(forecast), root)),
+        other=forecast.program + libraries + max(survey, forecast.kept + other),
         flops=forecast.solves * plans[0].flops,
         seconds=forecast.solves * plans[0].seconds(forecast.ranks, forecast.rates),
         warning=max(_warning(plan, forecast) for plan in plans),

@@ -138,7 +138,7 @@ def test_a_word_that_is_no_option_is_named(words, got, refused):
     ],
 )
 def test_an_option_that_has_no_effect_is_refused_before_the_fit(words, message, refused, monkeypatch):
-    monkeypatch.setattr("hnn_hpc.run.fit_source", lambda *_, **__: pytest.fail("fitted"))
+    monkeypatch.setattr("hnn_hpc.sample_run.fit_source", lambda *_, **__: pytest.fail("fitted"))
     assert refused("fit", "job.toml", "--", *words).startswith(message)
 
 

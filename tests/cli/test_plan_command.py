@@ -103,7 +103,7 @@ def test_derived_coordinates_leave_tsqr_alone(run):
     for more in ([], ["--set", "solver.name=tsqr"], ["--set", "solver.ridge=gcv"]):
         result = run(*angles, *more, "--threads", "1")
         assert (result["chosen"], list(result["solvers"]), result["if_well_conditioned"]) == ("tsqr", ["tsqr"], None)
-        assert ("asked for by name" if "solver.name=tsqr" in more else "the only one for derived coordinates") in result["reason"]
+        assert ("asked for by name" if "solver.name=tsqr" in more else "the only one for a matrix") in result["reason"]
     assert "has no Khatri-Rao form, which gram needs; use 'auto' or 'tsqr'" in run(*angles, "--set", "solver.name=gram")
     words = run(*angles, "--threads", "1", "--memory", str(result["solvers"]["tsqr"]["memory_bytes"] // 2))
     assert words.startswith("tsqr does not fit") and "solver.name" not in words

@@ -29,7 +29,7 @@ def evaluate(model, source, communicator, progress):
         raise {error}("only here")
     communicator.barrier()
 
-hnn_hpc.run.evaluate = evaluate
+hnn_hpc.sample_run.evaluate = evaluate
 sys.exit(main(["fit", "job.toml", "--json"]))
 """
 

@@ -59,7 +59,7 @@ def leave(directory, seconds_ago=50.0, **entries):
 def interrupt(directory, monkeypatch, *arguments):
     """Make all of a fit but its last step, with checkpoints."""
     with monkeypatch.context() as patch:
-        patch.setattr("hnn_hpc.run.evaluate", lambda *_: (_ for _ in ()).throw(OSError("no such luck")))
+        patch.setattr("hnn_hpc.sample_run.evaluate", lambda *_: (_ for _ in ()).throw(OSError("no such luck")))
         options = ["--set", "output.checkpoint_seconds=1e-9", "--set", "data.samples=500", "--set", "solver.name=khatri-rao-qr"]
         assert main(["fit", "job.toml", "--quiet", "--output", directory, *options, *arguments]) == 1
 

@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from hnn_hpc.graph_model import load_graph_model
+
 ROOT = Path(__file__).parents[2]
 LONGEST = 60  # seconds; a hang is a failure
+GRAPHS = '[graph]\nsystem = "springs-linear"\nsizes = [2, 2, 2]\ngraphs = 60\n[features]\ncount = 16\n'
 JOB = '[data]\nsystem = "pendulum"\nsamples = 60\ntest_samples = 50\n[features]\ncount = 12\n'
 SIZE = ["--nodes", "2", "--tasks-per-node", "2"]
 
@@ -76,6 +79,20 @@ def test_a_fit_on_two_nodes_ends_with_its_results_and_its_log_in_its_directory(f
 
     code, refused, err = submit(folder, environment, *SIZE, "--output", "50% out")
     assert code == 2 and "model.h5 exists; pass --force" in refused["error"]
+
+
+def test_graphs_are_learned_on_two_nodes_as_by_one_rank(folder, environment):
+    (folder / "my job.toml").write_text(GRAPHS)
+    code, sent, err = submit(folder, environment, *SIZE, "--output", "nodes", "--partition", "main")
+    assert (code, err) == (0, "")
+    assert what_slurm_knows(sent["job"], environment)["JobState"] == "COMPLETED"
+    alone = run([sys.executable, "-m", "hnn_hpc", "fit", "my job.toml", "--output", "alone"], folder, environment)
+    assert alone.returncode == 0, alone.stderr
+    models = [load_graph_model(folder / name / "model.h5") for name in ("nodes", "alone")]
+    assert models[0].coefficients.tobytes() == models[1].coefficients.tobytes()
+    result = json.loads((folder / "nodes/result.json").read_text())
+    assert result["ranks"] == 4 and result["test"]["mse"] < 1e-20
+    assert 2 * result["peak_memory_bytes"] < sent["asked"]["memory"]
 
 
 def test_a_person_is_told_where_everything_is_and_print_shows_what_is_sent(folder, environment):
