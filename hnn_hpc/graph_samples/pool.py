@@ -29,7 +29,7 @@ class GraphPool:
     lengths    {kind: (least, largest length)} of all bonds below the cutoff, a kind being a pair of species, the smaller first
     bonds      how many these are
     particles  {species: how many particles it has}
-    across     Σ |v⊥|² of all particles, v⊥ being what dq/dt has across p: no kinetic energy of |p| gives any
+    across     Σ |v⊥|² of all particles, v⊥ being what dq/dt has across p: no kinetic energy of |p| gives any; summed graph by graph
     checksum   of every position, momentum, derivative, mass, species, bond and shift
     """
 
@@ -78,7 +78,7 @@ def survey_graphs(own, source, communicator, reach, seed):
     places = np.concatenate([part["places"] + start for part, start in zip(parts, starts, strict=False)])
     checksums = sum(part["checksum"] for part in parts) % MODULUS
     totals = {"bonds": bonds, "particles": dict(sum((Counter(part["particles"]) for part in parts), Counter()))}
-    totals |= {"across": sum(part["across"] for part in parts), "checksum": checksums}
+    totals |= {"across": float(np.concatenate([part["across"] for part in parts]).sum()), "checksum": checksums}
     return GraphPool(OwnGraphs(pooled, 0, range(0)), places, **merged, **totals)
 
 
@@ -104,7 +104,7 @@ def _part(own, source, chosen, reach, first_bond):
         "lengths": _ranges(kinds_of(seen, short), seen.bond_lengths[short]),
         "bonds": len(short),
         "particles": dict(zip(*(array.tolist() for array in np.unique(seen.species, return_counts=True)), strict=True)),
-        "across": _across(seen.momenta, velocities[begin:end]),
+        "across": seen.sums_of_particles(_across(seen.momenta, velocities[begin:end])),
         "samples": GraphSamples(near, velocities[begin:end][numbers], forces[begin:end][numbers], None),
         "places": np.searchsorted(numbers, ours),
         "checksum": _checksum(seen, velocities[begin:end], forces[begin:end], int(own.first + begin), first_bond),
@@ -123,11 +123,11 @@ def _checksum(graphs, velocities, forces, first_particle, first_bond):
 
 
 def _across(momenta, velocities):
-    """Return Σ |v - (v·p) p/|p|²|² of velocities v (P, d) and momenta p (P, d); where p = 0, of v itself."""
+    """Return |v - (v·p) p/|p|²|² (P,) of velocities v (P, d) and momenta p (P, d); where p = 0, |v|²."""
     along, squares = np.einsum("pd,pd->p", velocities, momenta), np.einsum("pd,pd->p", momenta, momenta)
     share = np.divide(along, squares, out=np.zeros_like(along), where=squares > 0)
     across = velocities - share[:, None] * momenta
-    return float(np.vdot(across, across))
+    return np.einsum("pd,pd->p", across, across)
 
 
 def _ranges(keys, values):

@@ -47,7 +47,7 @@ class WithMore(ArrayGraphs):
 
 
 def same(one, other):
-    for name in ("momenta", "masses", "lengths", "bonds", "checksum"):
+    for name in ("momenta", "masses", "lengths", "bonds", "particles", "across", "checksum"):
         assert getattr(one, name) == getattr(other, name), name
     np.testing.assert_array_equal(one.chosen, other.chosen)
     (ours, *changes), (theirs, *others) = one.own.samples, other.own.samples
@@ -110,6 +110,15 @@ def test_ranges_are_those_of_all_particles_and_bonds(samples, cutoff):
         assert list(ranges) == sorted(values)
         for key, limits in ranges.items():
             assert limits == pytest.approx((min(values[key]), max(values[key])), rel=1e-15)
+
+
+def test_velocities_across_momenta_are_summed(samples):
+    samples.graphs.momenta[3] = 0
+    square = 0.0
+    for p, v in zip(samples.graphs.momenta, samples.velocities, strict=True):
+        along = (v @ p) / np.linalg.norm(p) if p.any() else 0.0
+        square += v @ v - along**2
+    assert survey(samples).across == pytest.approx(square, rel=1e-12)
 
 
 def test_a_kind_that_one_rank_alone_has_is_known_to_all(samples):

@@ -387,3 +387,14 @@ def test_noise_is_met_with_a_ridge():
 def test_too_little_memory_is_told():
     with pytest.raises(UserError, match=r"memory_per_rank = 1000 bytes is too little: tsqr needs \d+ bytes a rank"):
         fitted(springs(), memory_per_rank=1000)
+
+
+def test_velocities_across_momenta_are_in_the_residual():
+    # As in a magnetic field: no kinetic energy of |p| gives them.
+    source = springs(count=40)
+    graphs, velocities, forces, energies = source.read(0, 40)
+    assert graphs.dimension == 2
+    across = 0.3 * graphs.momenta[:, ::-1] * [1, -1]
+    fit = fitted(ArrayGraphs(GraphSamples(graphs, velocities + across, forces, energies)))
+    squares = [np.vdot(array, array) for array in (across, velocities, forces)]
+    assert fit.solution.relative_residual == pytest.approx(np.sqrt(squares[0] / sum(squares)), rel=1e-6)
