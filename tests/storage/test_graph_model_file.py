@@ -5,6 +5,7 @@ import json
 import h5py
 import numpy as np
 import pytest
+from file_changes import attribute, put
 from graph_networks import CUTOFF, EVERY_EDGE, EVERY_NODE, KINDS, network, some_graphs
 
 from hnn_hpc.errors import OutputError, UserError
@@ -122,25 +123,6 @@ def test_files_of_plain_values(tmp_path):
     for (weights, biases), (expected, others) in zip(found, layers, strict=True):
         np.testing.assert_array_equal(weights, expected)
         np.testing.assert_array_equal(biases, others)
-
-
-def put(name, values):
-    def change(file):
-        if name in file:
-            del file[name]
-        if values is not None:
-            file[name] = values
-
-    return change
-
-
-def attribute(name, value):
-    def change(file):
-        del file.attrs[name]
-        if value is not None:
-            file.attrs[name] = value
-
-    return change
 
 
 NOT_FINITE = "layers or coefficients hold NaN or infinity; expected finite numbers: train the model again"

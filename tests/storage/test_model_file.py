@@ -3,6 +3,7 @@
 import h5py
 import numpy as np
 import pytest
+from file_changes import attribute, put
 
 from hnn_hpc.errors import OutputError, UserError
 from hnn_hpc.storage import describe, load_model_file, save_model_file
@@ -79,25 +80,6 @@ def test_large_provenance(tmp_path, arrays):
     large = ATTRIBUTES | {"provenance": {"job": "x" * 2**20, "seconds": list(range(2**16))}}
     save_model_file(tmp_path / "model.h5", arrays, large)
     assert load_model_file(tmp_path / "model.h5")[1] == large
-
-
-def put(name, values):
-    def change(file):
-        if name in file:
-            del file[name]
-        if values is not None:
-            file[name] = values
-
-    return change
-
-
-def attribute(name, value):
-    def change(file):
-        del file.attrs[name]
-        if value is not None:
-            file.attrs[name] = value
-
-    return change
 
 
 BAD_MODELS = {
