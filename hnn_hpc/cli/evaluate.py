@@ -1,6 +1,6 @@
 """`hnn-hpc evaluate MODEL SAMPLES`: how far a model is from samples, or a model of graphs from graphs."""
 
-from hnn_hpc.cli.fit_of_graphs import errors_told
+from hnn_hpc.cli.fit_graphs import errors_told
 from hnn_hpc.cli.text import count, scientific, table
 from hnn_hpc.evaluation import evaluate
 from hnn_hpc.graph_evaluation import evaluate_graphs

@@ -4,7 +4,7 @@ import os
 import sys
 from pathlib import Path
 
-from hnn_hpc.cli.fit_of_graphs import describe_graphs
+from hnn_hpc.cli.fit_graphs import describe_graphs
 from hnn_hpc.cli.progress import WIPE
 from hnn_hpc.cli.text import byte_size, count, scientific, table
 from hnn_hpc.job import load_job

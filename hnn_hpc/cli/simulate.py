@@ -5,7 +5,7 @@ Trajectories of a model of phase space are followed by one rank; a graph, of up 
 
 import numpy as np
 
-from hnn_hpc.cli.simulate_graph import describe_motion, simulate_graph
+from hnn_hpc.cli.simulate_graphs import describe_motion, simulate_graph
 from hnn_hpc.cli.states import parse_state, steps_of
 from hnn_hpc.cli.text import count, scientific, table
 from hnn_hpc.errors import UserError

@@ -35,21 +35,6 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.fixture
-def refused(folder, capsys):
-    """A comparison that must be refused; returns its one sentence. Nothing is left."""
-
-    def refused(*arguments):
-        before = sorted(folder.rglob("*"))
-        assert main(["compare", "job.toml", *arguments]) == 2
-        out, err = capsys.readouterr()
-        assert out == "" and err.startswith("hnn-hpc: error: ") and err.count("\n") == 1
-        assert sorted(folder.rglob("*")) == before
-        return err.removeprefix("hnn-hpc: error: ").rstrip("\n")
-
-    return refused
-
-
 @baseline
 def test_a_comparison_is_a_table_a_json_line_and_two_files(folder, capsys, monkeypatch):
     monkeypatch.setitem(OPTIMIZERS, "Rprop", replace(OPTIMIZERS["Rprop"], tuning_steps=50))
@@ -86,7 +71,7 @@ def test_a_comparison_is_a_table_a_json_line_and_two_files(folder, capsys, monke
 def test_earlier_results_are_not_replaced_unasked(folder, refused):
     (folder / "out").mkdir()
     (folder / "out/compare.svg").write_text("mine")
-    assert refused("--output", "out") == "out/compare.svg exists; pass --force to replace it (force=True in Python)"
+    assert refused("compare", "job.toml", "--output", "out") == "out/compare.svg exists; pass --force to replace it (force=True in Python)"
     how = ["--output", "out", "--force", "--cap", "0.05", "--optimizers", "LBFGS", "--quiet", "--width", "2"]
     assert main(["compare", "job.toml", *how]) == 0
     assert (folder / "out/compare.svg").read_text() != "mine"
@@ -99,7 +84,7 @@ def test_files_are_compared_on_graphs_of_their_own(folder, refused):
     train, test = load_job("job.toml").data.sources()
     save_graph_file("train.h5", train.read(0, 40))
     (folder / "job.toml").write_text('[graph]\nfile = "train.h5"\n[features]\ncount = 4\n')
-    assert refused() == "job.toml: compare needs graphs to test on; add test_file to [graph]"
+    assert refused("compare", "job.toml") == "job.toml: compare needs graphs to test on; add test_file to [graph]"
     save_graph_file("test.h5", test.read(0, 7))
     how = ["--set", "graph.test_file=test.h5", "--cap", "0.05", "--optimizers", "LBFGS", "--quiet"]
     assert main(["compare", "job.toml", *how]) == 0
@@ -125,7 +110,7 @@ def test_files_are_compared_on_graphs_of_their_own(folder, refused):
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_what_cannot_be_used_is_exit_code_2_and_leaves_nothing(refused, arguments, words):
-    assert words in refused(*arguments)
+    assert words in refused("compare", "job.toml", *arguments)
 
 
 @baseline
@@ -137,5 +122,5 @@ def test_optimizers_are_for_graphs_alone(folder, capsys):
 
 def test_a_missing_pytorch_is_one_sentence_that_names_the_extra(refused, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
-    words = refused()
+    words = refused("compare", "job.toml")
     assert "needs PyTorch" in words and words.endswith("pip install 'hnn-hpc[baseline]'")

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from hnn_hpc.basis import AUTO
 from hnn_hpc.cli.text import byte_size, count, scientific, table
 from hnn_hpc.run_files import MODEL_FILE, RESULT_FILE
 
@@ -12,7 +13,8 @@ def describe_graphs(result):
     """Return the table of a result of graphs."""
     seconds, test, predicted, basis = result["seconds"], result["test"], result["predicted"], result["basis"]
     directory = Path(result["job"]["output"]["directory"])
-    origin = {name: "found" if name in basis["searched"] else "given" for name in ("edge_invariants", "bandwidth")}
+    asked = {"edge_invariants": result["job"]["graph"]["edge_invariants"], "bandwidth": result["job"]["features"]["bandwidth"]}
+    origin = {name: _origin(name in basis["searched"], value) for name, value in asked.items()}
     bandwidths = basis["bandwidths"] and ", ".join(f"{value:.3g} {name}" for name, value in basis["bandwidths"].items())
     return table(
         [
@@ -35,6 +37,11 @@ def describe_graphs(result):
             ("", directory / RESULT_FILE),
         ]
     )
+
+
+def _origin(is_found, asked):
+    """Return in words where invariants or bandwidths come from."""
+    return "found" if is_found else "assumed: too few particles for a search" if asked == AUTO else "given"
 
 
 def errors_told(errors, constants_known):
