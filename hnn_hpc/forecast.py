@@ -23,9 +23,8 @@ class Forecast:
     program             bytes of a rank before it reads samples
     rates               of a core and the network
     limit               bytes that a rank may use in all, or None
-    khatri_rao          whether the rows have these factors: without, only tsqr serves
     sample_bytes        of the samples in memory, of all of them and of what one rank holds at least: they are kept where graphs are
-    how                 other arguments of `solvers.plan`
+    how                 other arguments of `solvers.plan`, such as whether the rows have the Khatri-Rao factors
     solves              how often the same problem is solved, to other targets (see `refits`); the costs are those of one
     """
 
@@ -37,7 +36,6 @@ class Forecast:
     program: int
     rates: Rates = NOMINAL
     limit: int | None = None
-    khatri_rao: bool = True
     sample_bytes: tuple = (0, 0)
     how: dict = field(default_factory=dict)
     solves: int = 1
@@ -87,7 +85,7 @@ class Forecast:
     @property
     def solvers(self):
         """The names of the solvers that the fit may take."""
-        if not self.khatri_rao:
+        if not self.how.get("khatri_rao", True):
             return ["tsqr"]
         return [name for name in SOLVERS if name != "auto" and not (self.options.ridge and name in WITHOUT_RIDGE)]
 
@@ -102,8 +100,7 @@ class Forecast:
         """Return the `Plan` of a solver, by name, for as many features as the options say, or another number of them."""
         features = features or self.options.features
         block_bytes, ridge = self.options.block_bytes, self.options.ridge
-        how = {"khatri_rao": self.khatri_rao} | self.how
-        return plan(self.samples, self.dimension, features, solver, block_bytes, ridge, **how)
+        return plan(self.samples, self.dimension, features, solver, block_bytes, ridge, **self.how)
 
     def cost(self, the_plan):
         """Return what a plan costs as a dictionary: threads, blocks, memory_bytes of the largest rank, flops, seconds, stages and fits."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from hnn_hpc.basis import AUTO
 from hnn_hpc.errors import UserError
-from hnn_hpc.graph_features import KINETIC, EdgeInvariants, NodeInvariants
+from hnn_hpc.graph_features import KINETIC, EdgeInvariants, NodeInvariants, reach_of
 from hnn_hpc.options import FitOptions
 from hnn_hpc.values import whole_number
 
@@ -43,8 +43,8 @@ class GraphOptions:
 
     @property
     def reach(self):
-        """How many bonds away a particle may act on another's force, as `GraphFeatureMap.reach`."""
-        return max(1, 2 * (self.message_steps if self.messages else 0))
+        """How many bonds away a particle may act on another's force."""
+        return reach_of(self.message_steps if self.messages else 0)
 
 
 def check_options(options):

@@ -40,7 +40,7 @@ class GraphRun:
         particles = int(train.offsets[-1])
         sample_bytes = tuple(round(count * bytes_of_particle) for count in (particles, _largest_dof(train) // train.dimension))
         sizes = {"samples": particles, "dimension": train.dimension, "options": options}
-        return chosen, sizes | {"khatri_rao": False, "how": how, "sample_bytes": sample_bytes}
+        return chosen, sizes | {"how": how, "sample_bytes": sample_bytes}
 
     def compute(self, communicator, progress, checkpoint, start):
         """Return the model and what the result says of it, on every rank. Collective. start: when the run began."""

@@ -35,9 +35,9 @@ class SampleRun:
         options, train = self._job.options, self._train
         check_requirements(options.sampler, train.has_energies, train.location)
         chosen = plan_for(train.count, train.dimension, options, train.location)
-        khatri_rao = options.coordinates_of(train.dimension).is_plain
+        how = {"khatri_rao": options.coordinates_of(train.dimension).is_plain}
         sizes = {"samples": train.count, "dimension": train.dimension, "options": options}
-        return chosen, sizes | {"khatri_rao": khatri_rao, "solves": usual_fits(train, options)}
+        return chosen, sizes | {"how": how, "solves": usual_fits(train, options)}
 
     def compute(self, communicator, progress, checkpoint, start):
         """Return the model and what the result says of it, on every rank. Collective. start: when the run began."""

@@ -101,7 +101,7 @@ def test_what_a_status_and_a_plan_tell_is_that_of_the_bonds(tmp_path):
     assert set(terms) == {"kinetic 0", "kinetic 1", "pair 0-0", "pair 0-1", "pair 1-1", "many-body 0", "many-body 1"}
     columns = sum(features for name, features in terms.items() if not name.startswith("kinetic"))
     assert (plan.solver, plan.columns) == ("tsqr", columns + 1)  # and the targets
-    assert (sizes["samples"], sizes["dimension"], sizes["options"].features, sizes["khatri_rao"]) == (240, 2, columns, False)
+    assert (sizes["samples"], sizes["dimension"], sizes["options"].features, sizes["how"]["khatri_rao"]) == (240, 2, columns, False)
 
 
 # Twice

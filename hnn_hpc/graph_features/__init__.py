@@ -22,8 +22,8 @@ from hnn_hpc.graph_features.invariants import (
     EdgeInvariants,
     NodeInvariants,
 )
-from hnn_hpc.graph_features.messages import ManyBodyTerm, MessagePassing
-from hnn_hpc.graph_features.terms import KineticTerm, PairTerm
+from hnn_hpc.graph_features.messages import ManyBodyTerm, MessagePassing, reach_of
+from hnn_hpc.graph_features.terms import KineticTerm, PairTerm, mass_products
 
 __all__ = [
     "EDGE_INVARIANTS",
@@ -41,4 +41,6 @@ __all__ = [
     "PairTerm",
     "described",
     "graph_feature_map_from",
+    "mass_products",
+    "reach_of",
 ]

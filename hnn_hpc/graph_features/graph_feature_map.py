@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hnn_hpc.graph_features.messages import reach_of
+
 
 @dataclass(frozen=True, eq=False)
 class GraphFeatureMap:
@@ -37,11 +39,8 @@ class GraphFeatureMap:
 
     @property
     def reach(self):
-        """How many bonds away a particle may act on another's force: 1, and with messages twice their steps.
-
-        A particle's many-body energy hears of positions as many bonds away as there are steps, and moves what is as far on the other side.
-        """
-        return max(1, 2 * (self.many_body[0].messages.steps if self.many_body else 0))
+        """How many bonds away a particle may act on another's force."""
+        return reach_of(len(self._message_layers))
 
     @property
     def layers(self):
@@ -50,18 +49,17 @@ class GraphFeatureMap:
 
     @property
     def constants(self):
-        """The names of the constants of H that no gradient tells."""
-        bonds = [] if self.cutoff is not None else [f"bond {kind[0]}-{kind[1]}" for kind in (term.kind for term in self.pairs)]
-        return bonds + [f"particle {term.species}" for term in self.many_body]
+        """The names of the constants of H that no gradient tells: a bond's where there is no cutoff, a particle's with messages."""
+        return [term.constant for term in (*(self.pairs if self.cutoff is None else ()), *self.many_body)]
 
     def shares(self, graphs):
         """Return {name of a constant: how many times each particle has it, (P,)}: that of a bond half at each end."""
         shares, bonds = {}, np.arange(len(graphs.bonds))
         for term in self.pairs if self.cutoff is None else ():
             ends = graphs.bonds[term.members(graphs, bonds)].ravel()
-            shares[f"bond {term.kind[0]}-{term.kind[1]}"] = np.bincount(ends, minlength=graphs.particles) / 2
+            shares[term.constant] = np.bincount(ends, minlength=graphs.particles) / 2
         for term in self.many_body:
-            shares[f"particle {term.species}"] = (graphs.species == term.species).astype(float)
+            shares[term.constant] = (graphs.species == term.species).astype(float)
         return shares
 
     def sizes(self, graphs):
@@ -73,14 +71,16 @@ class GraphFeatureMap:
         """Return the part of H that each particle has, (P,), without constants: that of a bond half at each end; coefficients (M,)."""
         energies, halves = np.zeros(graphs.particles), np.zeros(len(graphs.bonds))
         bonds, heard = np.arange(len(graphs.bonds)), self._heard(graphs)
-        for term, columns in zip(self.terms, self.slices(), strict=True):
-            c = coefficients[columns]
-            if term in self.pairs:
-                members = term.members(graphs, bonds)
-                halves[members] += term.energy(graphs, members, c) / 2
-            else:
-                members = term.members(graphs)
-                energies[members] += term.energy(heard if term in self.many_body else graphs, members, c)
+        kinetic, pairs, many_body = self._with_coefficients(coefficients)
+        for term, c in kinetic:
+            members = term.members(graphs)
+            energies[members] += term.energy(graphs, members, c)
+        for term, c in pairs:
+            members = term.members(graphs, bonds)
+            halves[members] += term.energy(graphs, members, c) / 2
+        for term, c in many_body:
+            members = term.members(graphs)
+            energies[members] += term.energy(heard, members, c)
         for end in graphs.bonds.T:
             energies += np.bincount(end, halves, graphs.particles)
         return energies
@@ -88,20 +88,20 @@ class GraphFeatureMap:
     def gradient(self, graphs, coefficients):
         """Return (dH/dq, dH/dp), each (P, d)."""
         along_p, tensions = np.zeros_like(graphs.momenta), np.zeros(len(graphs.bonds))
-        bonds, heard = np.arange(len(graphs.bonds)), self._heard(graphs)
-        slopes = np.zeros_like(heard.sums) if heard else None
-        for term, columns in zip(self.terms, self.slices(), strict=True):
-            c = coefficients[columns]
-            if term in self.kinetic:
-                members = term.members(graphs)
-                along_p[members] += term.gradient(graphs, members, c)
-            elif term in self.pairs:
-                members = term.members(graphs, bonds)
-                tensions[members] += term.tension(graphs, members, c)
-            else:
+        bonds = np.arange(len(graphs.bonds))
+        kinetic, pairs, many_body = self._with_coefficients(coefficients)
+        for term, c in kinetic:
+            members = term.members(graphs)
+            along_p[members] += term.gradient(graphs, members, c)
+        for term, c in pairs:
+            members = term.members(graphs, bonds)
+            tensions[members] += term.tension(graphs, members, c)
+        if many_body:
+            heard = self._heard(graphs)
+            slopes = np.zeros_like(heard.sums)
+            for term, c in many_body:
                 members = term.members(graphs)
                 slopes[members] += term.slopes(heard, members, c)
-        if heard:
             tensions += heard.tension(slopes)
         return graphs.pull_back(tensions), along_p
 
@@ -124,6 +124,12 @@ class GraphFeatureMap:
         derivatives = np.zeros((term.layer.count, len(bonds)))
         derivatives[:, places] = term.derivatives(graphs, bonds[places])
         return derivatives
+
+    def _with_coefficients(self, coefficients):
+        """Return lists of pairs (term, its coefficients): of the kinetic terms, of the pairs, of the many-body terms."""
+        pairs = [(term, coefficients[columns]) for term, columns in zip(self.terms, self.slices(), strict=True)]
+        first, second = len(self.kinetic), len(self.kinetic) + len(self.pairs)
+        return pairs[:first], pairs[first:second], pairs[second:]
 
     @property
     def _message_layers(self):

@@ -152,6 +152,11 @@ class ManyBodyTerm:
     def name(self):
         return f"many-body {self.species}"
 
+    @property
+    def constant(self):
+        """The name of the constant of a particle, which no gradient tells."""
+        return f"particle {self.species}"
+
     def members(self, graphs):
         """Return the numbers of the particles that have this term."""
         return np.flatnonzero(graphs.species == self.species)
@@ -176,6 +181,14 @@ class ManyBodyTerm:
             slopes[members] = S[:, None, piece] * W[piece].T
             derivatives[piece] = heard.tensions(slopes, bonds).T
         return derivatives
+
+
+def reach_of(steps):
+    """Return how many bonds away a particle may act on another's force: 1 without messages, and with them twice their steps.
+
+    A particle's many-body energy hears of positions as many bonds away as there are steps, and moves what is as far on the other side.
+    """
+    return max(1, 2 * steps)
 
 
 def _switch(lengths, cutoff):

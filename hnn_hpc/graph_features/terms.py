@@ -70,6 +70,11 @@ class PairTerm:
     def name(self):
         return f"pair {self.kind[0]}-{self.kind[1]}"
 
+    @property
+    def constant(self):
+        """The name of the constant of a bond, which no gradient tells."""
+        return f"bond {self.kind[0]}-{self.kind[1]}"
+
     def members(self, graphs, bonds):
         """Return the places in `bonds`, an array of numbers of bonds, of those that have this term."""
         there = (kinds_of(graphs, bonds) == self.kind).all(axis=1)

@@ -16,6 +16,7 @@ from hnn_hpc.graph_features import (
     MessagePassing,
     NodeInvariants,
     PairTerm,
+    mass_products,
 )
 from hnn_hpc.graphs import kinds_of
 from hnn_hpc.random_streams import random_stream
@@ -131,8 +132,7 @@ class _Drawing:
         return members
 
     def _embed(self, edges, bonds):
-        graphs = self._graphs
-        return edges.embed(graphs.bond_lengths[bonds], graphs.masses[graphs.bonds[bonds]].prod(axis=1))
+        return edges.embed(self._graphs.bond_lengths[bonds], mass_products(self._graphs, bonds))
 
 
 def _drawn(recipe, z, features, bandwidth, rng, gradients=None):

@@ -6,9 +6,7 @@ blocks (`Blocks`).
 
 import numpy as np
 
-from hnn_hpc.errors import UserError
-
-SEPARABLE_TOLERANCE = 1e-6  # of the largest velocity, far above round-off
+from hnn_hpc.particles.separable import check_separable
 
 
 def position_gradient(hamiltonian, graphs, blocks):
@@ -30,14 +28,11 @@ def energy_of_owned(hamiltonian, graphs, blocks):
     return hamiltonian.energies_of_particles(_with_momenta(graphs, blocks))[owned].sum() if len(owned) else 0.0
 
 
-def check_separable(hamiltonian, graphs, blocks):
+def check_parts(hamiltonian, graphs, blocks):
     """Raise `UserError` where dH/dp depends on whether there are bonds."""
     owned = blocks.plan.owned
-    if not len(owned):
-        return
-    bonded, alone = hamiltonian.gradient(_with_momenta(graphs, blocks))[1][owned], velocities(hamiltonian, blocks)
-    if np.abs(bonded - alone).max() > SEPARABLE_TOLERANCE * np.abs(bonded).max():
-        raise UserError("a rollout needs a separable Hamiltonian, H = T(p) + V(q), which this one is not: its dH/dp depends on positions")
+    if len(owned):
+        check_separable(hamiltonian.gradient(_with_momenta(graphs, blocks))[1][owned], velocities(hamiltonian, blocks))
 
 
 def _with_momenta(graphs, blocks):

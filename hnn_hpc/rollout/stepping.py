@@ -10,7 +10,7 @@ from hnn_hpc.integrators.arguments import checked_steps
 from hnn_hpc.parallel.threads import single_threaded_blas
 from hnn_hpc.progress import stage
 from hnn_hpc.rollout.blocks import Blocks
-from hnn_hpc.rollout.parts import check_separable, energy_of_owned, position_gradient, velocities
+from hnn_hpc.rollout.parts import check_parts, energy_of_owned, position_gradient, velocities
 from hnn_hpc.rollout.records import Rollout, record
 from hnn_hpc.values import finite_number, whole_number
 
@@ -60,7 +60,7 @@ def _step(hamiltonian, blocks, time_step, step, steps, is_recorded):
     share, graphs = None, blocks.refreshed()
     with blocks.communicator.together():
         if step == 0:
-            check_separable(hamiltonian, graphs, blocks)
+            check_parts(hamiltonian, graphs, blocks)
         half_kick = time_step / 2 * position_gradient(hamiltonian, graphs, blocks)
         if step > 0:
             blocks.momenta -= half_kick
